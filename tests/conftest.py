@@ -1,0 +1,60 @@
+"""Fixtures that every test may ask for."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from shared.embedded.database import drop_database
+from tests import stores
+
+
+@pytest.fixture(scope="session")
+def store_folder() -> Iterator[Path]:
+    """A folder for the servers of this test process; pytest's own would be kept for three runs."""
+    folder = Path(tempfile.mkdtemp(prefix="holdfast-test-"))
+    yield folder
+    shutil.rmtree(folder)
+
+
+@pytest.fixture(scope="session")
+def postgres_server(store_folder: Path) -> Iterator[stores.PostgresServer]:
+    """A PostgreSQL for this test process; not durable, and the services must be told so."""
+    with stores.running_postgres(store_folder / "postgres") as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def valkey_server(store_folder: Path) -> Iterator[stores.ValkeyServer]:
+    """A Valkey for this test process."""
+    with stores.running_valkey(store_folder / "valkey") as server:
+        yield server
+
+
+@pytest.fixture
+def valkey_url(valkey_server: stores.ValkeyServer) -> str:
+    """The address of an empty Valkey."""
+    import redis  # noqa: PLC0415  # most tests do without
+
+    with redis.Redis.from_url(valkey_server.url) as connection:
+        connection.flushall()
+        connection.script_flush()
+    return valkey_server.url
+
+
+@pytest.fixture
+def fresh_database(postgres_server: stores.PostgresServer) -> Iterator[Callable[..., str]]:
+    """``fresh_database(template=None)``: the address of a new database, gone after the test."""
+    names: list[str] = []
+
+    def create(template: str | None = None) -> str:
+        names.append(stores.fresh_database(postgres_server, template))
+        return postgres_server.url(names[-1])
+
+    yield create
+    for name in names:
+        drop_database(postgres_server.url("postgres"), name)
