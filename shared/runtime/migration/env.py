@@ -1,0 +1,11 @@
+"""Alembic's environment for every service: the connection comes from ``upgrade``."""
+
+from __future__ import annotations
+
+from alembic import context
+
+context.configure(
+    connection=context.config.attributes["connection"], transaction_per_migration=True
+)
+with context.begin_transaction():
+    context.run_migrations()

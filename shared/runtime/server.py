@@ -1,0 +1,193 @@
+"""Starts a service, serves it, and drains it in an order that loses no call."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import grpc
+from google.protobuf import descriptor_pool
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from prometheus_client import CollectorRegistry, start_http_server
+
+from shared.runtime.failure import StartRefused
+from shared.runtime.interceptor import Bounds, CallInterceptor
+from shared.runtime.metrics import CallMetrics
+from shared.runtime.settings import ServerSettings
+from shared.runtime.status import ErrorTable
+
+SettingsT = TypeVar("SettingsT", bound=ServerSettings)
+
+_SERVING = health_pb2.HealthCheckResponse.SERVING
+_MAX_MESSAGE_BYTES = 4 * 1024 * 1024
+
+logger = logging.getLogger("holdfast.server")
+
+
+@dataclass(frozen=True)
+class Servicer:
+    """One gRPC service: the generated ``add_…_to_server``, its servicer, its full name."""
+
+    add: Callable[[Any, grpc.aio.Server], None]
+    implementation: object
+    name: str
+
+
+@dataclass(frozen=True)
+class Service:
+    """What a bootstrap hands to the kit.
+
+    Attributes:
+        name: Short name, in logs and in health checks.
+        servicers: What is served.
+        errors: The service's total table of failures.
+        writes: Short names of the methods that change something.
+    """
+
+    name: str
+    servicers: Sequence[Servicer]
+    errors: ErrorTable
+    writes: frozenset[str]
+
+
+Wiring = Callable[[SettingsT], AbstractAsyncContextManager[Service]]
+
+
+@dataclass(frozen=True)
+class Running:
+    """A server that answers at ``address`` ("host:port")."""
+
+    address: str
+
+
+@asynccontextmanager
+async def started(settings: SettingsT, wired: Wiring[SettingsT]) -> AsyncIterator[Running]:
+    """Serves until the block ends, then drains.
+
+    Drain order: health says NOT_SERVING, load balancers get ``drain_delay_seconds`` to
+    notice, new calls are refused while those in flight end, stores close last.
+
+    Raises:
+        StartRefused: The settings or the stores do not allow it, or the port is taken.
+    """
+    _refuse_exposed_listeners(settings)
+    async with wired(settings) as service:
+        registry = CollectorRegistry()
+        server = grpc.aio.server(
+            interceptors=[_interceptor(settings, service, registry)],
+            options=[
+                ("grpc.so_reuseport", 0),  # else a second server shares the port silently
+                ("grpc.max_receive_message_length", _MAX_MESSAGE_BYTES),
+                ("grpc.keepalive_permit_without_calls", 1),
+                ("grpc.http2.min_recv_ping_interval_without_data_ms", 10_000),
+            ],
+        )
+        probe = health.aio.HealthServicer()
+        for servicer in service.servicers:
+            servicer.add(servicer.implementation, server)
+        health_pb2_grpc.add_HealthServicer_to_server(probe, server)
+        if settings.reflection:
+            _serve_reflection(service, server)
+        port = _bind(server, settings.listen)
+        with _metrics_served(settings, registry):
+            await server.start()
+            for name in ("", service.name, *(s.name for s in service.servicers)):
+                await probe.set(name, _SERVING)
+            address = f"{settings.listen.rpartition(':')[0]}:{port}"
+            logger.info("serving", extra={"address": address})
+            try:
+                yield Running(address)
+            finally:
+                await probe.enter_graceful_shutdown()
+                await asyncio.sleep(settings.drain_delay_seconds)
+                await server.stop(settings.drain_seconds)
+                logger.info("drained")
+
+
+async def serve_until_signalled(settings: SettingsT, wired: Wiring[SettingsT]) -> None:
+    """Serves until SIGTERM, SIGINT or SIGHUP, then drains.
+
+    Raises:
+        StartRefused: As ``started``.
+    """
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        loop.add_signal_handler(number, stop.set)
+    async with started(settings, wired):
+        await stop.wait()
+
+
+def _refuse_exposed_listeners(settings: ServerSettings) -> None:
+    if settings.listens_on_loopback():
+        return
+    if settings.clock_offset_seconds:
+        raise StartRefused("a moved clock is for loopback listeners only")
+    if not settings.allow_plaintext:
+        raise StartRefused(
+            f"{settings.listen} is not loopback, and this server speaks plain text: "
+            "set HOLDFAST_ALLOW_PLAINTEXT=1 if a mesh or a proxy encrypts"
+        )
+
+
+def _interceptor(
+    settings: ServerSettings, service: Service, registry: CollectorRegistry
+) -> CallInterceptor:
+    pool = descriptor_pool.Default()
+    names = {
+        f"/{servicer.name}/{method.name}": method.name
+        for servicer in service.servicers
+        for method in pool.FindServiceByName(servicer.name).methods
+    }
+    return CallInterceptor(
+        names=names,
+        writes=service.writes,
+        errors=service.errors,
+        bounds=Bounds(
+            reads=settings.max_concurrent_reads,
+            writes=settings.max_concurrent_writes,
+            call_seconds=settings.call_timeout_seconds,
+            slow_seconds=settings.slow_call_seconds,
+        ),
+        metrics=CallMetrics(registry),
+    )
+
+
+def _bind(server: grpc.aio.Server, listen: str) -> int:
+    try:
+        port = server.add_insecure_port(listen)
+    except RuntimeError as error:
+        raise StartRefused(f"cannot listen on {listen}: taken, or not an address here") from error
+    if port == 0:
+        raise StartRefused(f"cannot listen on {listen}: taken, or not an address here")
+    return port
+
+
+@contextmanager
+def _metrics_served(settings: ServerSettings, registry: CollectorRegistry) -> Iterator[None]:
+    if settings.metrics_listen is None:
+        yield
+        return
+    host, _, port = settings.metrics_listen.rpartition(":")
+    try:
+        endpoint, thread = start_http_server(int(port), host, registry)
+    except OSError as error:
+        raise StartRefused(f"cannot serve metrics on {settings.metrics_listen}: {error}") from error
+    try:
+        yield
+    finally:
+        endpoint.shutdown()
+        endpoint.server_close()
+        thread.join()
+
+
+def _serve_reflection(service: Service, server: grpc.aio.Server) -> None:
+    from grpc_reflection.v1alpha import reflection  # noqa: PLC0415  # only where asked for
+
+    names = [servicer.name for servicer in service.servicers]
+    reflection.enable_server_reflection([*names, reflection.SERVICE_NAME], server)
