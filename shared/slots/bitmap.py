@@ -1,10 +1,13 @@
 """A day's bitmap: an int whose bit i (least significant first) is quantum i of the UTC day."""
 
+from itertools import compress
 from typing import Final
 
 from shared.slots.quantum import QUANTA_PER_DAY
 
 FULL: Final = (1 << QUANTA_PER_DAY) - 1
+
+_TRUTH: Final = bytes.maketrans(b"01", b"\x00\x01")
 
 
 def mask(first: int, stop: int) -> int:
@@ -20,12 +23,9 @@ def mask(first: int, stop: int) -> int:
 
 def quanta(bitmap: int) -> list[int]:
     """Returns the indexes of the set bits, ascending; ints wider than a day are welcome."""
-    found = []
-    while bitmap:
-        low = bitmap & -bitmap
-        found.append(low.bit_length() - 1)
-        bitmap ^= low
-    return found
+    # A loop over set bits costs three times as much on a full day.
+    digits = f"{bitmap:b}".encode().translate(_TRUTH)[::-1]
+    return list(compress(range(len(digits)), digits))
 
 
 def runs(bitmap: int) -> list[tuple[int, int]]:

@@ -5,32 +5,15 @@ All three read the same offered starts, so a start is listed, counted and accept
 
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime, timedelta
-from typing import Final, NamedTuple
 from zoneinfo import ZoneInfo
 
-from shared.slots.civil import reading
-from shared.slots.offer import fits, offered
+from shared.slots.admission import check
+from shared.slots.bitmap import quanta
 from shared.slots.opening import open_bitmaps, open_intervals
-from shared.slots.plan import plan
-from shared.slots.quantum import (
-    FIRST_DATE,
-    LAST_DATE,
-    QUANTA_PER_DAY,
-    DateOutOfRange,
-    Span,
-    day_number,
-    instant,
-    number,
-)
-from shared.slots.refusal import (
-    DurationNotOffered,
-    NotOfferedStart,
-    OutsideSchedule,
-    TooFar,
-    TooSoon,
-)
+from shared.slots.plan import plan_dates, plan_day
 from shared.slots.rule import BookingRules
 from shared.slots.schedule import Schedule
+from shared.slots.slot import Slot
 
 __all__ = [
     "Slot",
@@ -42,29 +25,6 @@ __all__ = [
     "open_bitmaps",
     "open_intervals",
 ]
-
-_FIRST_DAY: Final = day_number(FIRST_DATE)
-_LAST_DAY: Final = day_number(LAST_DATE)
-# A notice may reach beyond what a datetime can say.
-_END_OF_TIME: Final = day_number(date.max) * QUANTA_PER_DAY
-
-
-class Slot(NamedTuple):
-    """A start that can be booked, in absolute quantum numbers; a tuple, for speed."""
-
-    quantum: int
-    first: int
-    stop: int
-
-    @property
-    def start(self) -> datetime:
-        """The start, aware, in UTC."""
-        return instant(self.quantum)
-
-    @property
-    def occupancy(self) -> Span:
-        """What a booking would occupy, buffers included."""
-        return Span(self.first, self.stop)
 
 
 def offered_starts(
@@ -82,7 +42,9 @@ def offered_starts(
         DurationNotOffered: The rules do not offer this length.
         DateOutOfRange: The date is outside the supported calendar.
     """
-    return plan(schedule, rules, day, day, duration, viewer_zone).starts
+    found = plan_day(schedule, rules, day, duration, viewer_zone)
+    origin = found.base + found.before
+    return [origin + index for index in quanta(found.candidates)]
 
 
 def day_slots(
@@ -109,14 +71,10 @@ def day_slots(
         DurationNotOffered: The rules do not offer this length.
         DateOutOfRange: The date is outside the supported calendar.
     """
-    found = plan(schedule, rules, day, day, duration, viewer_zone)
-    free, origin = found.free(busy, now), found.origin
-    before = rules.quanta_before
-    after = found.occupied - before
+    found = plan_day(schedule, rules, day, duration, viewer_zone)
+    base, origin, end = found.base, found.base + found.before, found.base + found.occupied
     return [
-        Slot(start, start - before, start + after)
-        for start in found.starts
-        if free >> (start - origin) & 1
+        Slot(origin + index, base + index, end + index) for index in quanta(found.free(busy, now))
     ]
 
 
@@ -137,7 +95,7 @@ def month(
         DateOutOfRange: A date is outside the supported calendar.
         ValueError: ``last`` is before ``first``, or there are more than 93 dates.
     """
-    found = plan(schedule, rules, first, last, duration, viewer_zone)
+    found = plan_dates(schedule, rules, first, last, duration, viewer_zone)
     free = found.free(busy, now)
     return [free >> shift & bits != 0 for shift, bits in found.dates]
 
@@ -157,38 +115,4 @@ def days_needed(
         DateOutOfRange: A date is outside the supported calendar.
         ValueError: ``last`` is before ``first``, or there are more than 93 dates.
     """
-    return plan(schedule, rules, first, last, duration, viewer_zone).days
-
-
-def check(
-    schedule: Schedule, rules: BookingRules, start: datetime, duration: timedelta, now: datetime
-) -> Span:
-    """Returns the occupancy of a booking the rules allow, whatever the inventory says.
-
-    Raises:
-        OffGrid: The start is not a quarter hour.
-        DateOutOfRange: The start is outside the supported calendar.
-        DurationNotOffered: The rules do not offer this length.
-        OutsideSchedule: The booking does not fit the opening hours.
-        NotOfferedStart: It fits, but no slot starts then.
-        TooSoon: The start is past or within the notice.
-        TooFar: The start is beyond the horizon.
-    """
-    quantum = number(start)
-    if not _FIRST_DAY - 1 <= quantum // QUANTA_PER_DAY <= _LAST_DAY + 1:
-        raise DateOutOfRange(quantum)
-    day = reading(schedule.zone, quantum) // QUANTA_PER_DAY
-    if not _FIRST_DAY <= day <= _LAST_DAY:
-        raise DateOutOfRange(day)
-    if not rules.offers(duration):
-        raise DurationNotOffered(duration)
-    if not offered(schedule, rules, duration, day) >> (quantum - (day - 1) * QUANTA_PER_DAY) & 1:
-        if fits(schedule, rules, quantum, duration):
-            raise NotOfferedStart(start)
-        raise OutsideSchedule(start, start + duration)
-    earliest, latest = rules.start_bounds(now)
-    if quantum < earliest:
-        raise TooSoon(start, instant(min(earliest, _END_OF_TIME)))
-    if latest is not None and quantum > latest:
-        raise TooFar(start, instant(latest))
-    return rules.occupancy(start, duration)
+    return plan_dates(schedule, rules, first, last, duration, viewer_zone).days

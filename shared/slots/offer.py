@@ -1,14 +1,44 @@
-"""Which starts a schedule offers on one of its own dates, before inventory and notice."""
+"""Which starts a schedule offers on which dates, before inventory and notice."""
 
 from datetime import timedelta
 from functools import lru_cache
+from typing import Final
+from zoneinfo import ZoneInfo
 
 from shared.slots.bitmap import quanta, runs, starts_of_runs
-from shared.slots.civil import place, reading, stretches
+from shared.slots.civil import place, quanta_of_date, reading, stretches
 from shared.slots.opening import open_quanta
-from shared.slots.quantum import QUANTA_PER_DAY, QUANTUM
+from shared.slots.quantum import FIRST_DATE, LAST_DATE, QUANTA_PER_DAY, QUANTUM, day_number
 from shared.slots.rule import BookingRules, ClosedHours, ceil_quanta
 from shared.slots.schedule import Schedule
+
+_FIRST_DAY: Final = day_number(FIRST_DATE)
+_LAST_DAY: Final = day_number(LAST_DATE)
+# Wall clocks differ by at most 26 hours, so a viewer's date meets these dates of the schedule.
+_DATES_AROUND: Final = 2
+
+
+def starts_by_date(
+    schedule: Schedule,
+    rules: BookingRules,
+    dates: range,
+    duration: timedelta,
+    viewer_zone: ZoneInfo | None,
+) -> list[int]:
+    """Returns the starts of each local date; bit 0 is the first quantum of the UTC day before.
+
+    The dates are the viewer's, by default the schedule's; they select among the same starts.
+    """
+    if viewer_zone is None or viewer_zone is schedule.zone:
+        return [offered(schedule, rules, duration, day) for day in dates]
+    first = dates.start - _DATES_AROUND
+    starts = 0
+    for day in range(max(first, _FIRST_DAY), min(dates.stop + _DATES_AROUND, _LAST_DAY + 1)):
+        starts |= offered(schedule, rules, duration, day) << ((day - first) * QUANTA_PER_DAY)
+    return [
+        starts >> ((day - first) * QUANTA_PER_DAY) & quanta_of_date(viewer_zone, day)
+        for day in dates
+    ]
 
 
 @lru_cache(maxsize=16384)

@@ -19,7 +19,7 @@ _MICROSECOND: Final = timedelta(microseconds=1)
 _QUANTUM_MICROSECONDS: Final = SECONDS_PER_QUANTUM * 1_000_000
 
 
-class OffGrid(ValueError):  # noqa: N818  # errors name the fact
+class OffGrid(ValueError):
     """The instant is not a quarter hour."""
 
     def __init__(self, instant: datetime) -> None:
@@ -27,7 +27,7 @@ class OffGrid(ValueError):  # noqa: N818  # errors name the fact
         self.instant = instant
 
 
-class DateOutOfRange(ValueError):  # noqa: N818  # errors name the fact
+class DateOutOfRange(ValueError):
     """The date, day number or quantum lies outside the supported calendar."""
 
     def __init__(self, value: date | int) -> None:

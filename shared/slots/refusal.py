@@ -3,7 +3,7 @@
 from datetime import datetime, timedelta
 
 
-class Refusal(Exception):  # noqa: N818  # errors name the fact
+class Refusal(Exception):
     """The rules refuse; each subclass carries the values that decided."""
 
 

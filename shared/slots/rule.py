@@ -21,7 +21,7 @@ class ClosedHours(Enum):
     OPEN_AT_ENDS = auto()
 
 
-class InvalidRule(ValueError):  # noqa: N818  # errors name the fact
+class InvalidRule(ValueError):
     """A rule's value is out of range; ``field`` names it."""
 
     def __init__(self, field: str, message: str) -> None:

@@ -18,7 +18,7 @@ _WEEKDAYS: Final = range(1, 8)
 _EPOCH_WEEKDAY: Final = 3  # 1970-01-01 was a Thursday, counting Monday as 0
 
 
-class InvalidWindow(ValueError):  # noqa: N818  # errors name the fact
+class InvalidWindow(ValueError):
     """A window is off the grid, empty, reversed, out of order, overlapping or of no weekday."""
 
 

@@ -6,7 +6,7 @@ from importlib.resources import files
 from zoneinfo import ZoneInfo
 
 
-class UnknownZone(ValueError):  # noqa: N818  # errors name the fact
+class UnknownZone(ValueError):
     """No zone of this name is in the tzdata package."""
 
     def __init__(self, name: str) -> None:
