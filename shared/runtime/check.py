@@ -9,7 +9,6 @@ from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from google.protobuf.internal.enum_type_wrapper import EnumTypeWrapper
 from google.protobuf.message import Message
 
 from shared.runtime.failure import InvalidFields, Violation
@@ -224,7 +223,7 @@ class FieldCheck:
             return DEFAULT_PAGE_SIZE
         return value or DEFAULT_PAGE_SIZE
 
-    def enum(self, field: str, value: int, names: EnumTypeWrapper, *, required: bool) -> int:
+    def enum(self, field: str, value: int, names: Any, *, required: bool) -> int:
         """A known value of an enum; zero only where it is not required."""
         if value not in names.values() or (required and value == 0):
             known = ", ".join(name for name, number in names.items() if number)

@@ -129,6 +129,7 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
             begun = now()
             log.request_id.set(_request_id(context))
             code = grpc.StatusCode.OK
+            reason = ""
             try:
                 gate.enter()
                 try:
@@ -139,12 +140,12 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
                 code = grpc.StatusCode.CANCELLED
                 raise
             except Exception as failure:  # noqa: BLE001  # every failure becomes a status
-                code = await self._refuse(name, failure, context)
+                code, reason = self._refuse(failure, context)
             finally:
                 seconds = now() - begun
                 count(name, code.name, seconds)
-                if is_write or seconds > slow_seconds:
-                    _log_call(name, code, seconds)
+                if is_write or reason or seconds > slow_seconds:
+                    _log_call(name, code, reason, seconds)
 
         return grpc.unary_unary_rpc_method_handler(
             call,
@@ -154,7 +155,7 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
 
     async def _bounded(self, behavior: Behavior, request: Any, context: Context) -> Any:
         if isinstance(request, _Undecodable):
-            raise InvalidFields([Violation("", "the bytes are not a message of this method")])
+            raise InvalidFields([Violation("request", "is not a message of this method")])
         remaining: float | None = context.time_remaining()
         bound = self._bounds.call_seconds
         if remaining is not None and remaining <= bound:
@@ -168,20 +169,16 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
         except TimeoutError as error:
             raise DeadlinePassed from error
 
-    async def _refuse(self, name: str, failure: Exception, context: Context) -> grpc.StatusCode:
+    def _refuse(self, failure: Exception, context: Context) -> tuple[grpc.StatusCode, str]:
         code, reason = code_and_reason(failure, self._errors)
-        fields = {"method": name, "code": code.name, "reason": reason}
         if code is grpc.StatusCode.INTERNAL:
-            logger.error("call failed by a bug", extra=fields, exc_info=failure)
-        elif code in _OURS:
-            logger.error("call failed", extra=fields | {"cause": str(failure)})
-        else:
-            logger.info("call refused", extra=fields)
+            logger.error("a bug failed a call", exc_info=failure)
         status = status_of(failure, code, reason, log.request_id.get())
+        # Cheaper than context.abort, which raises through every layer above.
         context.set_code(code)
         context.set_details(status.message)
         context.set_trailing_metadata(((DETAILS_KEY, status.SerializeToString()),))
-        return code
+        return code, reason
 
 
 def _request_id(context: Context) -> str:
@@ -192,7 +189,9 @@ def _request_id(context: Context) -> str:
     return os.urandom(8).hex()
 
 
-def _log_call(name: str, code: grpc.StatusCode, seconds: float) -> None:
-    logger.info(
-        "call ended", extra={"method": name, "code": code.name, "ms": round(seconds * 1000, 3)}
-    )
+def _log_call(name: str, code: grpc.StatusCode, reason: str, seconds: float) -> None:
+    fields: dict[str, object] = {"method": name, "code": code.name}
+    if reason:
+        fields["reason"] = reason
+    level = logging.ERROR if code in _OURS else logging.INFO
+    logger.log(level, "call ended", extra=fields | {"ms": round(seconds * 1000, 3)})
