@@ -87,8 +87,10 @@ def socket_folder(data_folder: Path) -> Path:
 
 
 def remove_socket_folder(folder: Path) -> None:
-    """Removes the folder if no other server has its socket there."""
+    """Removes the folder with the sockets in it; nothing happens where that is not possible."""
     with contextlib.suppress(OSError):
+        for path in folder.iterdir():
+            path.unlink()
         folder.rmdir()
 
 

@@ -129,6 +129,13 @@ def last_lines(log: Path, count: int) -> str:
     return "\n".join(text.splitlines()[-count:])
 
 
+def how_it_ended(code: int) -> str:
+    """Says in words what an exit code means."""
+    if code < 0:
+        return f"was ended by {signal.Signals(-code).name}"
+    return f"ended with exit code {code}"
+
+
 def _begin_log(log: Path) -> None:
     log.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     with contextlib.suppress(FileNotFoundError):

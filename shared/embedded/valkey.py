@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import signal
 import socket
 from datetime import timedelta
 from pathlib import Path
 from types import TracebackType
 from typing import Self
+from urllib.parse import quote
 
 from shared.embedded.binary import valkey_binary
 from shared.embedded.errors import DataFolderUnusable, ServerDidNotStart
 from shared.embedded.folder import FolderLock, remove_socket_folder, socket_folder
-from shared.embedded.process import ChildProcess, Deadline
+from shared.embedded.process import ChildProcess, Deadline, how_it_ended
 
 _START_PATIENCE = timedelta(seconds=20)
 _STOP_PATIENCE = timedelta(seconds=2)
@@ -59,31 +61,14 @@ class EmbeddedValkey:
             DataFolderUnusable: The folder cannot be written.
         """
         binary = valkey_binary()
-        lock = FolderLock(data_dir)
-        try:
-            sockets = socket_folder(data_dir.resolve())
-            process = ChildProcess(
-                [
-                    binary, "--port", "0", "--unixsocket", _socket(sockets),
-                    "--unixsocketperm", "700", "--save", "", "--appendonly", "no",
-                    "--daemonize", "no", "--dir", data_dir.resolve(),
-                ],
-                log=log or data_dir / "valkey.log",
-                environment=_ENVIRONMENT,
-                working_folder=data_dir,
-            )  # fmt: skip
-        except OSError as error:
-            lock.release()
-            raise DataFolderUnusable(data_dir, str(error)) from error
-        except BaseException:
-            lock.release()
-            raise
+        with contextlib.ExitStack() as undo:
+            lock = undo.enter_context(FolderLock(data_dir))
+            data_dir = data_dir.resolve()
+            sockets = socket_folder(data_dir)
+            undo.callback(remove_socket_folder, sockets)
+            process = _run_server(binary, data_dir, sockets, log or data_dir / "valkey.log")
+            undo.pop_all()
         return cls(process, lock, sockets)
-
-    @property
-    def pid(self) -> int:
-        """The process id of the server."""
-        return self._process.pid
 
     @property
     def process(self) -> ChildProcess:
@@ -93,7 +78,7 @@ class EmbeddedValkey:
     @property
     def url(self) -> str:
         """The address for redis-py."""
-        return f"unix://{_socket(self._sockets)}?db=0"
+        return f"unix://{quote(str(_socket(self._sockets)))}?db=0"
 
     def wait_until_ready(self) -> None:
         """Waits until the server answers; stops it when it does not.
@@ -103,8 +88,9 @@ class EmbeddedValkey:
         """
         deadline = Deadline(_START_PATIENCE)
         while not self._answers():
-            if self._process.exit_code() is not None:
-                fact = f"it ended with exit code {self._process.exit_code()}"
+            code = self._process.exit_code()
+            if code is not None:
+                fact = how_it_ended(code)
             elif not deadline.pause():
                 fact = f"no answer after {_START_PATIENCE.total_seconds():g} s"
             else:
@@ -115,7 +101,6 @@ class EmbeddedValkey:
     def stop(self) -> None:
         """Stops the server."""
         self._process.stop(signal.SIGTERM, _STOP_PATIENCE)
-        _socket(self._sockets).unlink(missing_ok=True)
         remove_socket_folder(self._sockets)
         self._lock.release()
 
@@ -139,6 +124,25 @@ class EmbeddedValkey:
         trace: TracebackType | None,
     ) -> None:
         self.stop()
+
+
+def _run_server(binary: Path, data_dir: Path, sockets: Path, log: Path) -> ChildProcess:
+    options = {
+        "port": "0",
+        "unixsocket": str(_socket(sockets)),
+        "unixsocketperm": "700",
+        "save": "",
+        "appendonly": "no",
+        "daemonize": "no",
+        "dir": str(data_dir),
+    }
+    command = [str(binary)]
+    for name, value in options.items():
+        command += [f"--{name}", value]
+    try:
+        return ChildProcess(command, log=log, environment=_ENVIRONMENT, working_folder=data_dir)
+    except OSError as error:
+        raise DataFolderUnusable(data_dir, str(error)) from error
 
 
 def _socket(folder: Path) -> Path:
