@@ -18,14 +18,14 @@ _SECOND: Final = timedelta(seconds=1)
 
 
 class Stretch(NamedTuple):
-    """Quanta first <= n < stop, all of one offset from UTC."""
+    """Quanta first <= n < stop, all of one offset from UTC: they read as n + shift."""
 
     first: int
     stop: int
     shift: int
-    # False where the offset is no multiple of a quarter hour (only in the 1970s): quanta
-    # then start between the quarter hours of the wall clock.
-    is_exact: bool
+    # Not 0 where the offset is no multiple of a quarter hour (only in the 1970s): quanta then
+    # start this many seconds after a quarter hour of the wall clock.
+    rest: int
 
 
 def stretches(zone: ZoneInfo, first: int, stop: int) -> list[Stretch]:
@@ -38,7 +38,7 @@ def stretches(zone: ZoneInfo, first: int, stop: int) -> list[Stretch]:
                 continue
             if found and found[-1][2:] == stretch[2:]:
                 low = found.pop().first
-            found.append(Stretch(low, high, stretch.shift, stretch.is_exact))
+            found.append(Stretch(low, high, stretch.shift, stretch.rest))
     return found
 
 
@@ -75,7 +75,7 @@ def place(zone: ZoneInfo, day: int, bits: int) -> int:
     for stretch in stretches(zone, base, base + 3 * QUANTA_PER_DAY):
         origin = day * QUANTA_PER_DAY - stretch.shift
         low, high = max(stretch.first - origin, 0), min(stretch.stop - origin, QUANTA_PER_DAY)
-        if low < high and stretch.is_exact:
+        if low < high and not stretch.rest:
             reached = bits & ((1 << high) - (1 << low))
             bits ^= reached
             found |= reached << (origin - base)
@@ -113,7 +113,7 @@ def _chunk(zone: ZoneInfo, index: int) -> tuple[Stretch, ...]:
 
 def _stretch(first: int, stop: int, offset: int) -> Stretch:
     shift, rest = divmod(offset, SECONDS_PER_QUANTUM)
-    return Stretch(first, stop, shift, not rest)
+    return Stretch(first, stop, shift, rest)
 
 
 def _offset(zone: ZoneInfo, quantum: int) -> int:

@@ -6,7 +6,7 @@ from typing import Final
 from zoneinfo import ZoneInfo
 
 from shared.slots.bitmap import quanta, runs, starts_of_runs
-from shared.slots.civil import place, quanta_of_date, reading, stretches
+from shared.slots.civil import place, quanta_of_date, stretches
 from shared.slots.opening import open_quanta
 from shared.slots.quantum import FIRST_DATE, LAST_DATE, QUANTA_PER_DAY, QUANTUM, day_number
 from shared.slots.rule import BookingRules, ClosedHours, ceil_quanta
@@ -54,7 +54,7 @@ def offered(schedule: Schedule, rules: BookingRules, duration: timedelta, day: i
     starts = place(schedule.zone, day, grid)
     if rules.closed_hours is ClosedHours.OPEN_AT_ENDS:
         return starts & _ending_open(schedule, duration, day)
-    return _fitting(schedule, starts, ceil_quanta(duration), day)
+    return _fitting(schedule, starts, duration, day)
 
 
 def fits(schedule: Schedule, rules: BookingRules, start: int, duration: timedelta) -> bool:
@@ -64,12 +64,13 @@ def fits(schedule: Schedule, rules: BookingRules, start: int, duration: timedelt
         index = start - (day - 1) * QUANTA_PER_DAY
         is_open = open_quanta(schedule, day, day + 1) >> (start % QUANTA_PER_DAY) & 1
         return bool(is_open and _ending_open(schedule, duration, day) >> index & 1)
-    return _fits_throughout(schedule, start, ceil_quanta(duration))
+    return _fits_throughout(schedule, start, duration)
 
 
-def _fitting(schedule: Schedule, starts: int, length: int, day: int) -> int:
+def _fitting(schedule: Schedule, starts: int, duration: timedelta, day: int) -> int:
     if not starts:
         return 0
+    length = ceil_quanta(duration)
     base = (day - 1) * QUANTA_PER_DAY
     first = base + (starts & -starts).bit_length() - 1
     last = base + starts.bit_length() - 1
@@ -79,16 +80,17 @@ def _fitting(schedule: Schedule, starts: int, length: int, day: int) -> int:
         runs_of_open = starts_of_runs(civil, length)
         return starts & (runs_of_open << (QUANTA_PER_DAY - shifts[0].shift))
     return sum(
-        1 << index for index in quanta(starts) if _fits_throughout(schedule, base + index, length)
+        1 << index for index in quanta(starts) if _fits_throughout(schedule, base + index, duration)
     )
 
 
-def _fits_throughout(schedule: Schedule, start: int, length: int) -> bool:
+def _fits_throughout(schedule: Schedule, start: int, duration: timedelta) -> bool:
     # The booking stays in one merged window, by length and by every reading, exactly when all
     # civil quanta between its least and its greatest reading are open.
-    low = reading(schedule.zone, start)
-    high = low + length
-    for stretch in stretches(schedule.zone, start, start + length):
+    shifts = stretches(schedule.zone, start, start + ceil_quanta(duration))
+    low = start + shifts[0].shift
+    high = low + ceil_quanta(duration + timedelta(seconds=shifts[0].rest))
+    for stretch in shifts[1:]:
         low = min(low, stretch.first + stretch.shift)
         high = max(high, stretch.stop + stretch.shift)
     first_day = low // QUANTA_PER_DAY
