@@ -1,0 +1,98 @@
+"""Holds: a session's claim on the time of one resource, for as long as it is renewed."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import Enum
+from typing import Final
+
+from services.presence.domain.refusal import StartOffGrid
+from shared.slots.quantum import OffGrid, Span, covering, number
+
+HOLDER_ID_LENGTH: Final = 32
+LONGEST_HOLD: Final = timedelta(days=31)
+
+_HOLDER_LABEL: Final = "holdfast.presence.holder"
+
+
+class HoldRule(Enum):
+    """Whether several sessions may hold one quantum of a resource."""
+
+    EXCLUSIVE = "exclusive"
+    """A quantum under another session's live hold refuses the whole call."""
+    SHARED = "shared"
+    """Every hold is granted: the resource is a pool, or its holds are only advice."""
+
+
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """Whoever owns a session, as everybody may know it."""
+
+    organization_id: str
+    holder_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class HoldKey:
+    """What makes a hold the same one at its next heartbeat; ``hold_id`` may be empty."""
+
+    holder: Holder
+    resource_id: str
+    hold_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class LiveHold:
+    """A hold that was live, by the store's clock, when it was read."""
+
+    resource_id: str
+    holder_id: str
+    span: Span
+    expires_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class HoldTerms:
+    """On which terms holds are given.
+
+    Attributes:
+        timeout: From the last heartbeat to the last instant at which the hold is live.
+        holds_per_resource: Live holds that one session may have on one resource.
+    """
+
+    timeout: timedelta
+    holds_per_resource: int
+
+    @property
+    def renew_after(self) -> timedelta:
+        """When the next heartbeat is due: one may be lost or late without losing the hold."""
+        return self.timeout / 2
+
+
+def holder_of(organization_id: str, session: str) -> Holder:
+    """Derives the public name of a session, from which the session cannot be found.
+
+    The same session has another name in each organization.
+    """
+    # No part can contain a NUL, so no two pairs run together into the same bytes.
+    secret = f"{_HOLDER_LABEL}\0{organization_id}\0{session}".encode()
+    return Holder(organization_id, hashlib.sha256(secret).hexdigest()[:HOLDER_ID_LENGTH])
+
+
+def held_span(start: datetime, length: timedelta) -> Span:
+    """Returns the quanta of a hold from ``start`` on, its end rounded up.
+
+    Args:
+        start: Aware.
+        length: More than zero.
+
+    Raises:
+        StartOffGrid: ``start`` is not a quarter hour; it is never rounded.
+    """
+    try:
+        number(start)
+    except OffGrid:
+        raise StartOffGrid(start) from None
+    return covering(start, start + length)

@@ -1,0 +1,80 @@
+"""Why presence refuses, with the values that decided."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from itertools import islice
+from typing import Final
+
+from shared.runtime.failure import Failure
+from shared.slots.bitmap import quanta
+from shared.slots.quantum import Span, day_date
+
+# A full month of quanta would not fit the 8 KiB that gRPC allows for a refusal.
+_DATES_NAMED: Final = 7
+
+
+class StartOffGrid(Failure):
+    """A hold cannot start there: it is not a quarter hour."""
+
+    def __init__(self, start: datetime) -> None:
+        self.start = start
+        super().__init__(f"start_time {start.isoformat()} is not a quarter hour")
+
+
+class ResourceNotFound(Failure):
+    """The organization has no such resource, or it is deleted."""
+
+    def __init__(self, resource_id: str) -> None:
+        self.resource_id = resource_id
+        super().__init__(f"there is no resource {resource_id}")
+
+    @property
+    def metadata(self) -> Mapping[str, str]:
+        """Of what kind, and which."""
+        return {"kind": "resource", "id": self.resource_id}
+
+
+class TooManyHolds(Failure):
+    """The session has as many live holds on the resource as it may."""
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        super().__init__(f"a session may have {limit} holds on one resource: leave one first")
+
+    @property
+    def metadata(self) -> Mapping[str, str]:
+        """How many it may have."""
+        return {"limit": str(self.limit)}
+
+
+class SlotHeld(Failure):
+    """Other sessions hold some of the time asked for.
+
+    Attributes:
+        held: By day number, ascending, the bitmap of the quanta in the way.
+    """
+
+    def __init__(self, resource_id: str, wanted: Span, others: Iterable[tuple[int, int]]) -> None:
+        """Names the quanta of ``wanted`` that lie under others' half-open quantum ranges."""
+        self.resource_id = resource_id
+        self.held = _held(wanted, others)
+        super().__init__(f"another session holds some of that time on {resource_id}")
+
+    @property
+    def metadata(self) -> Mapping[str, str]:
+        """The resource, and the quanta of the first dates concerned."""
+        named = islice(self.held.items(), _DATES_NAMED)
+        return {"resource_id": self.resource_id} | {
+            f"quanta.{day_date(day)}": ",".join(map(str, quanta(bitmap))) for day, bitmap in named
+        }
+
+
+def _held(wanted: Span, others: Iterable[tuple[int, int]]) -> dict[int, int]:
+    held: dict[int, int] = {}
+    for first, stop in others:
+        common = Span(max(first, wanted.first), min(stop, wanted.stop))
+        for day, mask in common.masks():
+            held[day] = held.get(day, 0) | mask
+    return dict(sorted(held.items()))

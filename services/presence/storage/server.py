@@ -1,0 +1,176 @@
+"""The Redis or Valkey server: runs scripts, and says in our words when it cannot."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import logging
+import re
+from collections.abc import Awaitable, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from importlib.resources import files
+from typing import Any, Final, NamedTuple, Self, TypeVar
+
+from redis import exceptions
+from redis.asyncio import BlockingConnectionPool, Redis
+from redis.asyncio.client import Pipeline
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+
+from shared.runtime.failure import StartRefused, StoreUnavailable
+
+OLDEST_VERSION: Final = (6, 2)
+
+# What a server says when it is in trouble, also inside a script's error; all else is our bug.
+_TROUBLE: Final = re.compile(
+    r"\b(BUSY|CLUSTERDOWN|LOADING|MASTERDOWN|MISCONF|NOREPLICAS|OOM|READONLY|UNKILLABLE)\b"
+)
+_BUGS: Final = (exceptions.DataError, exceptions.ClusterCrossSlotError)
+
+T = TypeVar("T")
+
+logger = logging.getLogger("holdfast.presence.store")
+
+
+@dataclass(frozen=True, slots=True)
+class Script:
+    """A Lua script and the digest by which a server knows it."""
+
+    source: str
+    digest: str
+
+    @classmethod
+    def load(cls, name: str) -> Self:
+        """Reads ``lua/<name>.lua``."""
+        source = files(__package__).joinpath("lua", f"{name}.lua").read_text("utf-8")
+        return cls(source, hashlib.sha1(source.encode(), usedforsecurity=False).hexdigest())
+
+
+class ScriptCall(NamedTuple):
+    """One run of a script; all keys lie in one partition."""
+
+    script: Script
+    keys: Sequence[str]
+    arguments: Sequence[str | int]
+
+
+class HoldServer:
+    """A pool of connections; safe for concurrent use by tasks of one event loop.
+
+    Nothing is retried here, since callers renew anyway and a retry would add to an overload.
+    A connection that broke is replaced at the next call. Each method may raise
+    StoreUnavailable.
+    """
+
+    def __init__(self, url: str, *, connections: int, patience: timedelta) -> None:
+        """Connects to nothing yet.
+
+        Args:
+            url: redis://, rediss:// or unix://.
+            connections: Most at once; further calls wait for one.
+            patience: For a connection, and again for an answer.
+
+        Raises:
+            ValueError: The URL is none of these.
+        """
+        seconds = patience.total_seconds()
+        self._client = Redis.from_pool(
+            BlockingConnectionPool.from_url(
+                url,
+                max_connections=connections,
+                timeout=seconds,
+                socket_timeout=seconds,
+                socket_connect_timeout=seconds,
+                retry=Retry(NoBackoff(), 0),
+                protocol=2,
+            )
+        )
+        self._answered = True
+
+    async def verify(self) -> None:
+        """Checks that the server answers and knows what the scripts need.
+
+        Raises:
+            StartRefused: It does not.
+        """
+        try:
+            facts = await self._asked(self._client.info("server"))
+        except StoreUnavailable as error:
+            raise StartRefused(f"{error}: {error.__cause__}") from error
+        version = str(facts["redis_version"])
+        if tuple(map(int, version.split(".")[:2])) < OLDEST_VERSION:
+            oldest = ".".join(map(str, OLDEST_VERSION))
+            raise StartRefused(f"the hold store has version {version}; {oldest} is the oldest")
+
+    async def close(self) -> None:
+        """Closes all connections."""
+        await self._client.aclose()
+
+    async def run(self, call: ScriptCall) -> Any:
+        """Runs a script; the first run on a server that does not know it sends its source."""
+        try:
+            return await self._asked(_by_digest(self._client, call))
+        except exceptions.NoScriptError:
+            return await self._asked(_by_source(self._client, call))
+
+    async def run_all(self, calls: Sequence[ScriptCall]) -> list[Any]:
+        """Runs scripts in one round trip, each for itself; returns their answers in order."""
+        pipeline = self._client.pipeline(transaction=False)
+        for call in calls:
+            _by_digest(pipeline, call)
+        answers = await self._answers(pipeline)
+        unknown = [i for i, a in enumerate(answers) if isinstance(a, exceptions.NoScriptError)]
+        if unknown:
+            for i in unknown:
+                _by_source(pipeline, calls[i])
+            again = await self._answers(pipeline)
+            for i, answer in zip(unknown, again, strict=True):
+                answers[i] = answer
+        return answers
+
+    async def members(self, keys: Sequence[str]) -> list[list[str]]:
+        """Reads sorted sets in one round trip."""
+        pipeline = self._client.pipeline(transaction=False)
+        for key in keys:
+            pipeline.zrange(key, 0, -1)
+        answers = await self._answers(pipeline)
+        return [[member.decode() for member in answer] for answer in answers]
+
+    async def _answers(self, pipeline: Pipeline) -> list[Any]:
+        answers = await self._asked(pipeline.execute(raise_on_error=False))
+        for answer in answers:
+            if isinstance(answer, Exception) and not isinstance(answer, exceptions.NoScriptError):
+                raise self._in_our_words(answer) from answer
+        return answers
+
+    async def _asked(self, work: Awaitable[T]) -> T:
+        # Shielded: a caller that goes away must not cut a connection off in mid-answer.
+        try:
+            answer = await asyncio.shield(work)
+        except (exceptions.RedisError, OSError) as error:
+            if isinstance(error, exceptions.NoScriptError):
+                raise
+            raise self._in_our_words(error) from error
+        if not self._answered:
+            self._answered = True
+            logger.info("store answers again")
+        return answer
+
+    def _in_our_words(self, error: Exception) -> Exception:
+        if isinstance(error, _BUGS):
+            return error
+        if type(error) is exceptions.ResponseError and not _TROUBLE.search(str(error)):
+            return error
+        if self._answered:
+            self._answered = False
+            logger.error("store does not answer", extra={"cause": str(error)})
+        return StoreUnavailable("the hold store cannot be reached")
+
+
+def _by_digest(client: Redis, call: ScriptCall) -> Awaitable[Any]:
+    return client.evalsha(call.script.digest, len(call.keys), *call.keys, *call.arguments)
+
+
+def _by_source(client: Redis, call: ScriptCall) -> Awaitable[Any]:
+    return client.eval(call.script.source, len(call.keys), *call.keys, *call.arguments)
