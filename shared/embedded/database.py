@@ -6,6 +6,8 @@ from collections.abc import Sequence
 
 from shared.embedded.errors import EmbeddedServerError
 
+_CONNECT_SECONDS = 10
+
 
 class DatabaseExists(EmbeddedServerError):
     """There is a database of this name already."""
@@ -37,7 +39,9 @@ def create_database(
         statement += sql.SQL(" TEMPLATE {}").format(sql.Identifier(template))
     if by_files:
         statement += sql.SQL(" STRATEGY file_copy")
-    with psycopg.connect(server_url, autocommit=True) as connection:
+    with psycopg.connect(
+        server_url, autocommit=True, connect_timeout=_CONNECT_SECONDS
+    ) as connection:
         try:
             connection.execute(statement)
         except psycopg.errors.DuplicateDatabase as error:
@@ -49,7 +53,9 @@ def drop_database(server_url: str, name: str) -> None:
     import psycopg  # noqa: PLC0415  # as above
     from psycopg import sql  # noqa: PLC0415
 
-    with psycopg.connect(server_url, autocommit=True) as connection:
+    with psycopg.connect(
+        server_url, autocommit=True, connect_timeout=_CONNECT_SECONDS
+    ) as connection:
         connection.execute(
             sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name))
         )
@@ -59,7 +65,9 @@ def missing_databases(server_url: str, names: Sequence[str]) -> list[str]:
     """Returns which of the databases the server does not have."""
     import psycopg  # noqa: PLC0415  # as above
 
-    with psycopg.connect(server_url, autocommit=True) as connection:
+    with psycopg.connect(
+        server_url, autocommit=True, connect_timeout=_CONNECT_SECONDS
+    ) as connection:
         rows = connection.execute(
             "SELECT datname FROM pg_database WHERE datname = ANY(%s)", (list(names),)
         ).fetchall()
