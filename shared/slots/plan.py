@@ -49,12 +49,15 @@ class Plan:
         if taken:
             everything = (1 << (len(self.days) * QUANTA_PER_DAY)) - 1
             found &= starts_of_runs(everything ^ taken, self.occupied)
+        # Notice and horizon may be ages away: only shifts within the plan are made.
         earliest, latest = self.rules.start_bounds(now)
         early = earliest - self.before - self.base
         if early > 0:
             found = found >> early << early
         if latest is not None:
-            found &= (1 << max(latest - self.before - self.base + 1, 0)) - 1
+            within = latest - self.before - self.base + 1
+            if within < found.bit_length():
+                found &= (1 << max(within, 0)) - 1
         return found
 
 
