@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -15,10 +16,16 @@ from tests import stores
 
 @pytest.fixture(scope="session")
 def store_folder() -> Iterator[Path]:
-    """A folder for the servers of this test process; pytest's own would be kept for three runs."""
-    folder = Path(tempfile.mkdtemp(prefix="holdfast-test-"))
-    yield folder
-    shutil.rmtree(folder)
+    """A folder for the servers of this test process."""
+    with _folder() as folder:
+        yield folder
+
+
+@pytest.fixture
+def data_folder() -> Iterator[Path]:
+    """An empty folder for a server's data: pytest would keep some 50 MB of each for three runs."""
+    with _folder() as folder:
+        yield folder
 
 
 @pytest.fixture(scope="session")
@@ -58,3 +65,12 @@ def fresh_database(postgres_server: stores.PostgresServer) -> Iterator[Callable[
     yield create
     for name in names:
         drop_database(postgres_server.url("postgres"), name)
+
+
+@contextmanager
+def _folder() -> Iterator[Path]:
+    folder = Path(tempfile.mkdtemp(prefix="holdfast-test-"))
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder)

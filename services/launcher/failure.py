@@ -14,7 +14,7 @@ class AlreadyRunning(LauncherError):
 
     def __init__(self, folder: Path, holder: str) -> None:
         super().__init__(
-            f"holdfast is already running on the data in {folder} ({holder}): use that one, stop"
+            f"the system is already running on the data in {folder} ({holder}): use that one, stop"
             " it, or start another with its own --data and ports"
         )
 

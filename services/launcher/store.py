@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import urlsplit
 
 from services.launcher.console import Console
 from services.launcher.failure import StoreUnreachable
@@ -53,7 +53,8 @@ class Stores:
         if self._postgres is not None:
             return self._postgres.url(name)
         url = urlsplit(self._options.postgres_url or "")
-        return urlunsplit(url._replace(scheme="postgresql", path=f"/{name}"))
+        query = f"?{url.query}" if url.query else ""
+        return f"postgresql://{url.netloc}/{name}{query}"
 
     @property
     def redis_url(self) -> str:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from shared.embedded.binary import postgres_binary
 from shared.embedded.errors import DataFolderInUse, DataFolderUnusable, ServerDidNotStart
-from shared.embedded.folder import processes_in
+from shared.embedded.folder import in_words, processes_in
 from shared.embedded.identity import ordinary_identity
 from shared.embedded.process import ChildProcess, Deadline, how_it_ended
 
@@ -74,7 +74,7 @@ class Cluster:
                 death_signal=death_signal,
             )
         except OSError as error:
-            raise DataFolderUnusable(self.folder.parent, str(error)) from error
+            raise DataFolderUnusable(self.folder.parent, in_words(error)) from error
 
     def has_ready_server(self, pid: int) -> bool:
         """Says whether the server of this pid accepts connections, by its own word."""
@@ -131,8 +131,7 @@ class Cluster:
         try:
             version = (self.folder / "PG_VERSION").read_text("ascii").strip()
         except OSError as error:
-            fact = f"{error.strerror} ({error.filename})"
-            raise DataFolderUnusable(self.folder, fact) from error
+            raise DataFolderUnusable(self.folder, in_words(error)) from error
         if version != _MAJOR_VERSION:
             raise DataFolderUnusable(
                 self.folder, f"it is PostgreSQL {version}'s and this is {_MAJOR_VERSION}"

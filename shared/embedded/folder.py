@@ -32,7 +32,7 @@ class FolderLock:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._file = os.open(folder / "lock", os.O_RDWR | os.O_CREAT, 0o600)
         except OSError as error:
-            raise DataFolderUnusable(folder, _in_words(error)) from error
+            raise DataFolderUnusable(folder, in_words(error)) from error
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
@@ -44,7 +44,7 @@ class FolderLock:
             os.pwrite(self._file, str(os.getpid()).encode("ascii"), 0)
         except OSError as error:
             os.close(self._file)
-            raise DataFolderUnusable(folder, _in_words(error)) from error
+            raise DataFolderUnusable(folder, in_words(error)) from error
 
     def release(self) -> None:
         """Lets go of the folder."""
@@ -77,7 +77,7 @@ def socket_folder(data_folder: Path) -> Path:
         folder.mkdir(mode=0o700, exist_ok=True)
         found = folder.lstat()
     except OSError as error:
-        raise DataFolderUnusable(folder, _in_words(error)) from error
+        raise DataFolderUnusable(folder, in_words(error)) from error
     closed = stat.S_IMODE(found.st_mode) & 0o077 == 0
     # Root may find it given to the user that a server ran as.
     ours = found.st_uid == os.geteuid() or os.geteuid() == 0
@@ -107,5 +107,7 @@ def processes_in(folder: Path) -> list[int]:
     return found
 
 
-def _in_words(error: OSError) -> str:
-    return f"{error.strerror or error} ({error.filename})" if error.filename else str(error)
+def in_words(error: OSError) -> str:
+    """Says what the operating system refused, and where."""
+    fact = error.strerror or str(error)
+    return f"{fact} ({error.filename})" if error.filename else fact

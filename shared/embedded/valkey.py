@@ -13,7 +13,7 @@ from urllib.parse import quote
 
 from shared.embedded.binary import valkey_binary
 from shared.embedded.errors import DataFolderUnusable, ServerDidNotStart
-from shared.embedded.folder import FolderLock, remove_socket_folder, socket_folder
+from shared.embedded.folder import FolderLock, in_words, remove_socket_folder, socket_folder
 from shared.embedded.process import ChildProcess, Deadline, how_it_ended
 
 _START_PATIENCE = timedelta(seconds=20)
@@ -142,7 +142,7 @@ def _run_server(binary: Path, data_dir: Path, sockets: Path, log: Path) -> Child
     try:
         return ChildProcess(command, log=log, environment=_ENVIRONMENT, working_folder=data_dir)
     except OSError as error:
-        raise DataFolderUnusable(data_dir, str(error)) from error
+        raise DataFolderUnusable(data_dir, in_words(error)) from error
 
 
 def _socket(folder: Path) -> Path:

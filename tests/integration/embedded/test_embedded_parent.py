@@ -71,22 +71,22 @@ def wait_until_gone(*pids: int) -> None:
         time.sleep(0.01)
 
 
-def test_killing_the_parent_leaves_no_server(tmp_path: Path) -> None:
-    with serving([sys.executable, _SERVE, tmp_path]) as (parent, servers):
+def test_killing_the_parent_leaves_no_server(data_folder: Path) -> None:
+    with serving([sys.executable, _SERVE, data_folder]) as (parent, servers):
         parent.send_signal(signal.SIGKILL)
 
         wait_until_gone(servers["postgres_pid"], servers["valkey_pid"])
 
 
-def test_the_data_of_a_killed_parent_can_be_used_at_once(tmp_path: Path) -> None:
-    with serving([sys.executable, _SERVE, tmp_path]) as (parent, servers):
+def test_the_data_of_a_killed_parent_can_be_used_at_once(data_folder: Path) -> None:
+    with serving([sys.executable, _SERVE, data_folder]) as (parent, servers):
         with psycopg.connect(servers["postgres"], autocommit=True) as connection:
             connection.execute("CREATE TABLE note AS SELECT 'kept' AS text")
         parent.send_signal(signal.SIGKILL)
         parent.wait(10)
 
     with (
-        serving([sys.executable, _SERVE, tmp_path]) as (_, servers),
+        serving([sys.executable, _SERVE, data_folder]) as (_, servers),
         psycopg.connect(servers["postgres"]) as connection,
     ):
         row = connection.execute("SELECT text FROM note").fetchone()
@@ -95,8 +95,8 @@ def test_the_data_of_a_killed_parent_can_be_used_at_once(tmp_path: Path) -> None
 
 
 @_is_root
-def test_root_changes_no_permission_outside_and_keeps_its_files(tmp_path: Path) -> None:
-    closed = tmp_path / "closed"
+def test_root_changes_no_permission_outside_and_keeps_its_files(data_folder: Path) -> None:
+    closed = data_folder / "closed"
     closed.mkdir(mode=0o700)
 
     with serving([sys.executable, _SERVE, closed / "data"]) as (_, servers):
@@ -108,8 +108,8 @@ def test_root_changes_no_permission_outside_and_keeps_its_files(tmp_path: Path) 
 
 
 @_is_root
-def test_root_without_namespaces_runs_it_as_an_ordinary_user(tmp_path: Path) -> None:
-    closed = tmp_path / "closed"
+def test_root_without_namespaces_runs_it_as_an_ordinary_user(data_folder: Path) -> None:
+    closed = data_folder / "closed"
     closed.mkdir(mode=0o700)
     wrapper = [sys.executable, "-c", _WITHOUT_NAMESPACES]
 
@@ -124,7 +124,7 @@ def test_root_without_namespaces_runs_it_as_an_ordinary_user(tmp_path: Path) -> 
 
 
 @_is_root
-def test_an_ordinary_user_without_a_name_runs_both(tmp_path: Path) -> None:
+def test_an_ordinary_user_without_a_name_runs_both(data_folder: Path) -> None:
     python = _python_for_everybody()
     data = Path("/tmp") / f"holdfast-ordinary-{os.getpid()}"  # pytest's folders are closed
     data.mkdir()
@@ -149,12 +149,12 @@ def test_an_ordinary_user_without_a_name_runs_both(tmp_path: Path) -> None:
     assert owner == _ORDINARY_USER
 
 
-def test_a_thread_cannot_start_a_server_that_would_end_with_it(tmp_path: Path) -> None:
+def test_a_thread_cannot_start_a_server_that_would_end_with_it(data_folder: Path) -> None:
     caught: list[BaseException] = []
 
     def start() -> None:
         try:
-            ChildProcess(["/bin/true"], log=tmp_path / "log", environment={})
+            ChildProcess(["/bin/true"], log=data_folder / "log", environment={})
         except RuntimeError as error:
             caught.append(error)
 

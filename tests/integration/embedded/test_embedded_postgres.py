@@ -21,7 +21,7 @@ from shared.embedded.postgres import EmbeddedPostgres
 
 
 @pytest.fixture
-def bystander(tmp_path: Path) -> Iterator[subprocess.Popen[bytes]]:
+def bystander(data_folder: Path) -> Iterator[subprocess.Popen[bytes]]:
     """An unrelated process that nobody may end."""
     with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as process:
         yield process
@@ -29,11 +29,11 @@ def bystander(tmp_path: Path) -> Iterator[subprocess.Popen[bytes]]:
         process.kill()
 
 
-def test_data_is_kept_by_default_and_durably(tmp_path: Path) -> None:
-    with EmbeddedPostgres.start(tmp_path) as server, psycopg.connect(server.url()) as connection:
+def test_data_is_kept_by_default_and_durably(data_folder: Path) -> None:
+    with EmbeddedPostgres.start(data_folder) as server, psycopg.connect(server.url()) as connection:
         connection.execute("CREATE TABLE note AS SELECT 'kept' AS text")
 
-    with EmbeddedPostgres.start(tmp_path) as server, psycopg.connect(server.url()) as connection:
+    with EmbeddedPostgres.start(data_folder) as server, psycopg.connect(server.url()) as connection:
         row = connection.execute(
             "SELECT text, current_setting('fsync'), current_setting('synchronous_commit'),"
             " current_setting('timezone') FROM note"
@@ -42,9 +42,9 @@ def test_data_is_kept_by_default_and_durably(tmp_path: Path) -> None:
     assert row == ("kept", "on", "on", "UTC")
 
 
-def test_a_throwaway_does_not_wait_for_the_disk(tmp_path: Path) -> None:
+def test_a_throwaway_does_not_wait_for_the_disk(data_folder: Path) -> None:
     with (
-        EmbeddedPostgres.start(tmp_path, throwaway=True) as server,
+        EmbeddedPostgres.start(data_folder, throwaway=True) as server,
         psycopg.connect(server.url()) as connection,
     ):
         row = connection.execute("SELECT current_setting('fsync')").fetchone()
@@ -52,9 +52,9 @@ def test_a_throwaway_does_not_wait_for_the_disk(tmp_path: Path) -> None:
     assert row == ("off",)
 
 
-def test_it_listens_on_no_port(tmp_path: Path) -> None:
+def test_it_listens_on_no_port(data_folder: Path) -> None:
     with (
-        EmbeddedPostgres.start(tmp_path, throwaway=True) as server,
+        EmbeddedPostgres.start(data_folder, throwaway=True) as server,
         psycopg.connect(server.url()) as connection,
     ):
         row = connection.execute("SELECT current_setting('listen_addresses')").fetchone()
@@ -62,21 +62,21 @@ def test_it_listens_on_no_port(tmp_path: Path) -> None:
     assert row == ("",)
 
 
-def test_what_was_committed_before_a_kill_is_there_after_it(tmp_path: Path) -> None:
-    server = EmbeddedPostgres.start(tmp_path)
+def test_what_was_committed_before_a_kill_is_there_after_it(data_folder: Path) -> None:
+    server = EmbeddedPostgres.start(data_folder)
     with psycopg.connect(server.url(), autocommit=True) as connection:
         connection.execute("CREATE TABLE note AS SELECT 'kept' AS text")
     server.process.send(signal.SIGKILL)
     server.stop()
 
-    with EmbeddedPostgres.start(tmp_path) as again, psycopg.connect(again.url()) as connection:
+    with EmbeddedPostgres.start(data_folder) as again, psycopg.connect(again.url()) as connection:
         row = connection.execute("SELECT text FROM note").fetchone()
 
     assert row == ("kept",)
 
 
-def test_stopping_ends_open_connections_and_every_process(tmp_path: Path) -> None:
-    server = EmbeddedPostgres.start(tmp_path, throwaway=True)
+def test_stopping_ends_open_connections_and_every_process(data_folder: Path) -> None:
+    server = EmbeddedPostgres.start(data_folder, throwaway=True)
     connection = psycopg.connect(server.url())
 
     server.stop()
@@ -87,8 +87,8 @@ def test_stopping_ends_open_connections_and_every_process(tmp_path: Path) -> Non
         os.kill(server.process.pid, 0)
 
 
-def test_the_folder_of_its_socket_is_gone_after_a_stop(tmp_path: Path) -> None:
-    with EmbeddedPostgres.start(tmp_path, throwaway=True) as server:
+def test_the_folder_of_its_socket_is_gone_after_a_stop(data_folder: Path) -> None:
+    with EmbeddedPostgres.start(data_folder, throwaway=True) as server:
         folder = Path(server.url().partition("host=")[2])
         mode = folder.stat().st_mode & 0o777
 
@@ -96,81 +96,81 @@ def test_the_folder_of_its_socket_is_gone_after_a_stop(tmp_path: Path) -> None:
     assert not folder.exists()
 
 
-def test_a_second_start_on_the_same_data_is_refused(tmp_path: Path) -> None:
+def test_a_second_start_on_the_same_data_is_refused(data_folder: Path) -> None:
     with (
-        EmbeddedPostgres.start(tmp_path, throwaway=True),
+        EmbeddedPostgres.start(data_folder, throwaway=True),
         pytest.raises(DataFolderInUse, match=f"in use by process {os.getpid()}"),
     ):
-        EmbeddedPostgres.start(tmp_path)
+        EmbeddedPostgres.start(data_folder)
 
 
 def test_a_recycled_pid_neither_stops_a_start_nor_is_killed(
-    tmp_path: Path, bystander: subprocess.Popen[bytes]
+    data_folder: Path, bystander: subprocess.Popen[bytes]
 ) -> None:
-    server = EmbeddedPostgres.start(tmp_path, throwaway=True)
-    lines = (tmp_path / "cluster/postmaster.pid").read_text().splitlines()
+    server = EmbeddedPostgres.start(data_folder, throwaway=True)
+    lines = (data_folder / "cluster/postmaster.pid").read_text().splitlines()
     server.stop()
     lines[0] = str(bystander.pid)
-    (tmp_path / "cluster/postmaster.pid").write_text("\n".join(lines))
+    (data_folder / "cluster/postmaster.pid").write_text("\n".join(lines))
 
-    with EmbeddedPostgres.start(tmp_path, throwaway=True) as again:
+    with EmbeddedPostgres.start(data_folder, throwaway=True) as again:
         assert again.process.exit_code() is None
 
 
 def test_a_server_that_was_left_running_is_named_and_left_alone(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    data_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    EmbeddedPostgres.start(tmp_path, throwaway=True).stop()
+    EmbeddedPostgres.start(data_folder, throwaway=True).stop()
     monkeypatch.setattr(cluster, "_LEFTOVER_PATIENCE", timedelta(0))
     with subprocess.Popen(
-        [sys.executable, "-c", "input()"], stdin=subprocess.PIPE, cwd=tmp_path / "cluster"
+        [sys.executable, "-c", "input()"], stdin=subprocess.PIPE, cwd=data_folder / "cluster"
     ) as leftover:
         with pytest.raises(DataFolderInUse, match=f"left running \\(process {leftover.pid}\\)"):
-            EmbeddedPostgres.start(tmp_path)
+            EmbeddedPostgres.start(data_folder)
 
         assert leftover.poll() is None
         leftover.kill()
 
 
-def test_a_half_made_cluster_is_made_anew(tmp_path: Path) -> None:
-    half = tmp_path / "cluster.new"
+def test_a_half_made_cluster_is_made_anew(data_folder: Path) -> None:
+    half = data_folder / "cluster.new"
     half.mkdir()
     (half / "PG_VERSION").write_text("18\n")
 
-    with EmbeddedPostgres.start(tmp_path, throwaway=True) as server:
+    with EmbeddedPostgres.start(data_folder, throwaway=True) as server:
         assert server.process.exit_code() is None
 
     assert not half.exists()
 
 
-def test_a_server_that_cannot_start_says_why_and_frees_the_folder(tmp_path: Path) -> None:
-    EmbeddedPostgres.start(tmp_path, throwaway=True).stop()
-    (tmp_path / "cluster/postgresql.conf").write_text("nonsense = yes\n")
+def test_a_server_that_cannot_start_says_why_and_frees_the_folder(data_folder: Path) -> None:
+    EmbeddedPostgres.start(data_folder, throwaway=True).stop()
+    (data_folder / "cluster/postgresql.conf").write_text("nonsense = yes\n")
 
     with pytest.raises(ServerDidNotStart, match="exit code 1") as caught:
-        EmbeddedPostgres.start(tmp_path)
+        EmbeddedPostgres.start(data_folder)
 
     assert 'unrecognized configuration parameter "nonsense"' in str(caught.value)
-    FolderLock(tmp_path).release()
+    FolderLock(data_folder).release()
 
 
-def test_a_folder_of_another_version_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "cluster").mkdir()
-    (tmp_path / "cluster/PG_VERSION").write_text("15\n")
+def test_a_folder_of_another_version_is_refused(data_folder: Path) -> None:
+    (data_folder / "cluster").mkdir()
+    (data_folder / "cluster/PG_VERSION").write_text("15\n")
 
     with pytest.raises(DataFolderUnusable, match="PostgreSQL 15's and this is 18"):
-        EmbeddedPostgres.start(tmp_path)
+        EmbeddedPostgres.start(data_folder)
 
 
-def test_a_data_folder_that_is_a_file_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "data").write_text("")
+def test_a_data_folder_that_is_a_file_is_refused(data_folder: Path) -> None:
+    (data_folder / "data").write_text("")
 
     with pytest.raises(DataFolderUnusable, match="data cannot be used: "):
-        EmbeddedPostgres.start(tmp_path / "data")
+        EmbeddedPostgres.start(data_folder / "data")
 
 
-def test_a_database_is_created_once(tmp_path: Path) -> None:
-    with EmbeddedPostgres.start(tmp_path, throwaway=True) as server:
+def test_a_database_is_created_once(data_folder: Path) -> None:
+    with EmbeddedPostgres.start(data_folder, throwaway=True) as server:
         server.create_database("catalog")
 
         with pytest.raises(DatabaseExists):
