@@ -99,8 +99,7 @@ def launched(
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        cwd=ROOT,
-        **{"env": environment(variables or {}), **options},
+        **{"cwd": ROOT, "env": environment(variables or {}), **options},
     )
     running = Running(process, data)
     try:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -14,6 +13,7 @@ import psycopg
 import pytest
 from grpc_health.v1 import health_pb2
 
+from tests import ordinary_user
 from tests.e2e.running import (
     HOLDFAST,
     READY,
@@ -23,8 +23,6 @@ from tests.e2e.running import (
     system,
 )
 from tests.stores import PostgresServer
-
-_ORDINARY_USER = 54321
 
 
 def is_serving(target: str) -> bool:
@@ -164,17 +162,13 @@ def test_the_clock_starts_where_it_is_told_and_goes_on_from_there(data_folder: P
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become others")
 def test_an_ordinary_user_can_run_it(data_folder: Path) -> None:
-    python = _python_for_everybody()
-    os.chown(data_folder, _ORDINARY_USER, _ORDINARY_USER)
-    paths = [str(ROOT), str(ROOT / "build/protos"), *_site_packages()]
+    python = ordinary_user.python_for_everybody()
+    os.chown(data_folder, ordinary_user.UID, ordinary_user.UID)
 
     with system(
         data_folder / "data",
         command=(python, "-B", "-m", "services"),
-        user=_ORDINARY_USER,
-        group=_ORDINARY_USER,
-        extra_groups=[],
-        env={"PYTHONPATH": os.pathsep.join(paths), "PATH": "/usr/bin:/bin"},
+        **ordinary_user.as_ordinary_user(),
     ) as running:
         serving = [is_serving(running.targets[name]) for name in SERVICES]
         code, _ = running.stop()
@@ -182,21 +176,4 @@ def test_an_ordinary_user_can_run_it(data_folder: Path) -> None:
 
     assert serving == [True, True, True]
     assert code == 0
-    assert owners == {_ORDINARY_USER}
-
-
-def _python_for_everybody() -> str:
-    version = f"python{sys.version_info.major}.{sys.version_info.minor}"
-    for python in (sys.executable, f"/usr/bin/{version}", f"/usr/local/bin/{version}"):
-        try:
-            subprocess.run(
-                [python, "-c", ""], user=_ORDINARY_USER, extra_groups=[], check=True, cwd="/"
-            )
-        except (OSError, subprocess.CalledProcessError):
-            continue
-        return python
-    pytest.skip("no Python that an ordinary user can run")
-
-
-def _site_packages() -> list[str]:
-    return [path for path in sys.path if path.endswith("site-packages")]
+    assert owners == {ordinary_user.UID}

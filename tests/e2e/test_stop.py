@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import sys
 import time
 from pathlib import Path
 
@@ -48,7 +49,8 @@ def test_a_request_to_stop_during_the_start_is_followed(data_folder: Path) -> No
 def test_stopping_make_stops_the_system(kept_data: Path) -> None:
     arguments = f"--data {kept_data} {' '.join(ANY_PORTS)}"
     # The environment is there; whether it is up to date is not the point.
-    command = ("make", "-o", ".venv/.run", "run", f"ARGS={arguments}", "--")
+    environment = (f"VENV={sys.prefix}", "-o", f"{sys.prefix}/.run")
+    command = ("make", *environment, "run", f"ARGS={arguments}", "--")
 
     with launched(kept_data, command=command) as running:
         wait_until_ready(running)

@@ -21,10 +21,9 @@ import pytest
 
 from shared.embedded.folder import remove_socket_folder
 from shared.embedded.process import ChildProcess
+from tests import ordinary_user
 
 _SERVE = Path(__file__).with_name("serve.py")
-_ROOT = Path(__file__).parents[3]
-_ORDINARY_USER = 54321
 _CLONE_NEWUSER = 0x10000000
 _is_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become others")
 
@@ -125,28 +124,21 @@ def test_root_without_namespaces_runs_it_as_an_ordinary_user(data_folder: Path) 
 
 @_is_root
 def test_an_ordinary_user_without_a_name_runs_both(data_folder: Path) -> None:
-    python = _python_for_everybody()
-    data = Path("/tmp") / f"holdfast-ordinary-{os.getpid()}"  # pytest's folders are closed
-    data.mkdir()
-    os.chown(data, _ORDINARY_USER, _ORDINARY_USER)
+    python = ordinary_user.python_for_everybody()
+    os.chown(data_folder, ordinary_user.UID, ordinary_user.UID)
 
-    try:
-        with serving(
-            [python, "-B", _SERVE, data],
-            user=_ORDINARY_USER,
-            group=_ORDINARY_USER,
-            extra_groups=[],
-            env={"PYTHONPATH": os.pathsep.join([str(_ROOT), *_site_packages()]), "PATH": "/bin"},
-            cwd="/",
-        ) as (_, servers):
-            with psycopg.connect(servers["postgres"]) as connection:
-                row = connection.execute("SELECT 1").fetchone()
-            owner = (data / "postgres/cluster").stat().st_uid
-    finally:
-        subprocess.run(["rm", "-rf", data], check=True)
+    with (
+        serving([python, "-B", _SERVE, data_folder], **ordinary_user.as_ordinary_user()) as (
+            _,
+            servers,
+        ),
+        psycopg.connect(servers["postgres"]) as connection,
+    ):
+        row = connection.execute("SELECT 1").fetchone()
+        owner = (data_folder / "postgres/cluster").stat().st_uid
 
     assert row == (1,)
-    assert owner == _ORDINARY_USER
+    assert owner == ordinary_user.UID
 
 
 def test_a_thread_cannot_start_a_server_that_would_end_with_it(data_folder: Path) -> None:
@@ -198,20 +190,3 @@ def _namespaces_denied(command: Sequence[str | Path]) -> Iterator[dict[str, Any]
         yield json.loads(line)
         parent.stdin.close()
         parent.wait(20)
-
-
-def _python_for_everybody() -> str:
-    version = f"python{sys.version_info.major}.{sys.version_info.minor}"
-    for python in (sys.executable, f"/usr/bin/{version}", f"/usr/local/bin/{version}"):
-        try:
-            subprocess.run(
-                [python, "-c", ""], user=_ORDINARY_USER, extra_groups=[], check=True, cwd="/"
-            )
-        except (OSError, subprocess.CalledProcessError):
-            continue
-        return python
-    pytest.skip("no Python that an ordinary user can run")
-
-
-def _site_packages() -> list[str]:
-    return [path for path in sys.path if path.endswith("site-packages")]
