@@ -1,0 +1,130 @@
+"""What a command line says beside its command: organization, output, addresses, patience."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from shared.client.address import Address
+
+TABLE: Final = "table"
+JSON: Final = "json"
+_DEFAULT_ORGANIZATION: Final = "demo"
+_DEFAULT_PATIENCE: Final = timedelta(seconds=10)
+
+
+@dataclass(slots=True)
+class Invocation:
+    """One run of the command; its options are filled in while they are read."""
+
+    environment: Mapping[str, str]
+    options: dict[str, Any] = field(default_factory=dict)
+    # By which clock instants in a refusal are shown; a command that knows better sets it.
+    shown_zone: str = "UTC"
+
+    @property
+    def organization(self) -> str:
+        """Whose bookings these are."""
+        found = self.options.get("organization") or self.environment.get("HOLDFAST_ORGANIZATION")
+        return str(found or _DEFAULT_ORGANIZATION)
+
+    @property
+    def output(self) -> str:
+        """``table`` or ``json``."""
+        return str(self.options.get("output", TABLE))
+
+    @property
+    def timeout(self) -> timedelta:
+        """How long one call may take, repetitions included."""
+        seconds = self.options.get("timeout")
+        return timedelta(seconds=seconds) if seconds else _DEFAULT_PATIENCE
+
+    def addresses(self) -> dict[str, Address]:
+        """Returns where the services are.
+
+        Raises:
+            click.UsageError: The file of a running system cannot be understood.
+        """
+        from pathlib import Path  # noqa: PLC0415  # help does without
+
+        from shared.client.address import EndpointsUnreadable, find_addresses  # noqa: PLC0415
+
+        try:
+            return find_addresses(self.options, self.environment, Path())
+        except EndpointsUnreadable as error:
+            raise click.UsageError(
+                f"{error}; remove it, or name the addresses with --catalog, --availability and"
+                " --presence"
+            ) from error
+
+    def data_folder(self) -> Path:
+        """Returns where a system started here keeps its data."""
+        from pathlib import Path  # noqa: PLC0415  # help does without
+
+        from shared.client.address import data_folder  # noqa: PLC0415
+
+        return data_folder(self.environment, Path())
+
+    def clock_offset(self) -> timedelta:
+        """Returns how far the services' clock is ahead of this machine's, as far as is known.
+
+        Only a system that is reached through its data folder has said so.
+        """
+        from shared.client.address import ENDPOINTS_FILE, clock_offset  # noqa: PLC0415  # as above
+
+        folder = self.data_folder()
+        path = str(folder / ENDPOINTS_FILE)
+        is_local = all(address.source == path for address in self.addresses().values())
+        return clock_offset(folder) if is_local else timedelta(0)
+
+    def now(self) -> datetime:
+        """Returns the time by the services' clock, as far as it is known."""
+        return datetime.now(UTC) + self.clock_offset()
+
+
+def shared_options(*, hidden: bool) -> list[click.Parameter]:
+    """Returns the options that stand before or after any command."""
+    return [
+        _option("--organization", metavar="ID", hidden=hidden, help=(
+            "Whose bookings.  [default: demo, or HOLDFAST_ORGANIZATION]")),
+        _option("-o", "--output", type=click.Choice([TABLE, JSON]), hidden=hidden, help=(
+            "Tables for people, JSON for scripts.  [default: table]")),
+        *(
+            _option(f"--{service}", metavar="ADDRESS", hidden=hidden,
+                    help=f"Where {service} listens, as host:port.")
+            for service in ("catalog", "availability", "presence")
+        ),
+        _option("--timeout", metavar="SECONDS", hidden=hidden,
+                type=click.FloatRange(min=0, min_open=True, max=3600), help=(
+            "How long one call may take.  [default: 10]")),
+    ]  # fmt: skip
+
+
+def current() -> Invocation:
+    """Returns the invocation of the command that runs."""
+    return click.get_current_context().ensure_object(_FromProcess)
+
+
+class _FromProcess(Invocation):
+    """For commands run without ``main``, as click's own tools do."""
+
+    def __init__(self) -> None:
+        super().__init__(os.environ)
+
+
+def _option(*names: str, **settings: Any) -> click.Option:
+    return click.Option(list(names), expose_value=False, callback=_remember, **settings)
+
+
+def _remember(context: click.Context, option: click.Parameter, value: Any) -> None:
+    """Keeps a value that was given; the one nearest to the command's name wins."""
+    if value is not None and option.name is not None:
+        context.ensure_object(_FromProcess).options[option.name] = value

@@ -1,0 +1,142 @@
+"""The ``holdfast`` command: what it offers, and how it ends."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from io import TextIOWrapper
+from typing import Final
+
+import click
+
+from shared.client.cli.command import Lazy, LazyGroup
+from shared.client.cli.exit_code import EXIT_CODES, ExitCode
+from shared.client.cli.invocation import JSON, Invocation
+from shared.client.cli.output import Output, PipeClosed, mistake_as_json
+from shared.client.cli.text import clean
+
+_HERE: Final = "shared.client.cli"
+
+_SECTIONS: Final[Mapping[str, Mapping[str, Lazy]]] = {
+    "See what is free": {
+        "month": Lazy(f"{_HERE}.month:month", "A month's calendar, the free days marked."),
+        "slots": Lazy(f"{_HERE}.slots:slots", "The free starts of one day."),
+        "day": Lazy(f"{_HERE}.day:day", "A day's quarter hours as they are stored, drawn."),
+    },
+    "Book": {
+        "book": Lazy(f"{_HERE}.book:book", "Book a resource."),
+        "bookings": Lazy(f"{_HERE}.bookings:bookings", "List, show and cancel bookings."),
+    },
+    "Set up": {
+        "resources": Lazy(f"{_HERE}.resource:resources", "What can be booked."),
+        "schedules": Lazy(f"{_HERE}.schedule:schedules", "When it is open, with exceptions."),
+        "event-types": Lazy(f"{_HERE}.event_type:event_types", "For how long, by which rules."),
+        "link": Lazy(f"{_HERE}.link:link", "Let an event type book a resource."),
+        "unlink": Lazy(f"{_HERE}.link:unlink", "End that."),
+    },
+    "Look after it": {
+        "doctor": Lazy(f"{_HERE}.doctor:doctor", "What is up, where, and how fast."),
+        "verify": Lazy(f"{_HERE}.verify:verify", "Compare what is stored with the bookings."),
+        "demo": Lazy(f"{_HERE}.demo:demo", "Data to try things with."),
+        "wipe": Lazy(f"{_HERE}.wipe:wipe", "Throw a stopped system's local data away."),
+    },
+}
+
+_EXAMPLES: Final = (
+    "holdfast month studio-a --duration 60 --month 2027-03",
+    "holdfast slots studio-a 2027-03-09 --duration 5h",
+    "holdfast book studio-a 2027-03-09T10:00 --duration 60",
+    "holdfast bookings list --resource studio-a -o json",
+)
+
+
+def main() -> None:
+    """Runs the command line of this process."""
+    sys.exit(run(sys.argv[1:], os.environ))
+
+
+def run(arguments: Sequence[str], environment: Mapping[str, str]) -> int:
+    """Runs one command line and returns its exit code."""
+    # gRPC writes about its own business to stderr otherwise.
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            # A name that the terminal's encoding lacks is shown as an escape, not a traceback.
+            stream.reconfigure(errors="backslashreplace")
+    invocation = Invocation(environment)
+    try:
+        result = root().main(list(arguments), "holdfast", obj=invocation, standalone_mode=False)
+        Output(invocation.output).flush()
+    except click.ClickException as error:
+        _tell_mistake(error, as_json=_wants_json(invocation, arguments))
+        return error.exit_code
+    except click.Abort:
+        return ExitCode.INTERRUPTED
+    except PipeClosed:
+        # What is still buffered has no reader either; Python would complain at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return ExitCode.PIPE_CLOSED
+    except Exception as error:  # noqa: BLE001  # what is none of ours is raised again
+        return _tell(error, invocation)
+    return result if isinstance(result, int) else ExitCode.OK
+
+
+def root() -> LazyGroup:
+    """Returns the command with all its commands, none of them loaded."""
+    group = LazyGroup(
+        "holdfast",
+        sections=_SECTIONS,
+        examples=_EXAMPLES,
+        closing=EXIT_CODES,
+        help="Holdfast books rooms, studios, equipment and people, and never twice.",
+        context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 88},
+        no_args_is_help=True,
+    )
+    return click.version_option(package_name="holdfast", message="holdfast %(version)s")(group)
+
+
+def _tell(error: Exception, invocation: Invocation) -> int:
+    """Says why a call did not succeed.
+
+    Raises:
+        Exception: ``error`` itself, when no service and no rule explains it.
+    """
+    from shared.client.cli import report  # noqa: PLC0415  # loads gRPC, as calls do
+    from shared.client.failure import HoldfastError  # noqa: PLC0415
+
+    if not isinstance(error, HoldfastError):
+        raise error
+    is_json = invocation.output == JSON
+    text = report.as_json(error) if is_json else report.as_text(error, invocation)
+    click.echo(text, err=True)
+    return report.exit_code(error)
+
+
+def _tell_mistake(error: click.ClickException, *, as_json: bool) -> None:
+    """Says what is wrong with the command line."""
+    if isinstance(error, click.exceptions.NoArgsIsHelpError):
+        error.show()
+        return
+    message = clean(error.format_message())
+    if as_json:
+        click.echo(mistake_as_json(message, error.exit_code), err=True)
+        return
+    click.echo(f"holdfast: {message}", err=True)
+    context = error.ctx if isinstance(error, click.UsageError) else None
+    if context is not None:
+        click.echo(f"  see {context.command_path} --help", err=True)
+
+
+def _wants_json(invocation: Invocation, arguments: Sequence[str]) -> bool:
+    """Whether JSON was asked for, also on a line that could not be read to its end."""
+    pairs = zip(arguments, [*arguments[1:], ""], strict=True)
+    return (
+        invocation.output == JSON
+        or any(name in {"-o", "--output"} and value == JSON for name, value in pairs)
+        or bool({"-ojson", "-o=json", "--output=json"} & set(arguments))
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,112 @@
+"""The kinds of values that options and arguments take."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from difflib import get_close_matches
+from typing import Any, Final, TypeVar
+from zoneinfo import ZoneInfo
+
+import click
+
+from shared.client.cli import parse
+from shared.slots.zone import UnknownZone, zone, zone_names
+
+_Decorated = TypeVar("_Decorated", bound=Callable[..., Any])
+
+
+class Parsed(click.ParamType[Any, str]):
+    """A value that one function reads; what it says is shown when it cannot."""
+
+    def __init__(self, name: str, read: Callable[[str], object]) -> None:
+        self.name = name
+        self._read = read
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> object:
+        """Reads the text; a value that was read already is kept."""
+        if not isinstance(value, str):
+            return value
+        try:
+            return self._read(value)
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+
+
+def read_zone(name: str) -> ZoneInfo:
+    """Returns the zone of that name.
+
+    Raises:
+        ValueError: There is none; similar names are named.
+    """
+    try:
+        return zone(name)
+    except UnknownZone:
+        by_lower_case = {known.lower(): known for known in zone_names()}
+        close = [by_lower_case[n] for n in get_close_matches(name.lower(), by_lower_case, n=3)]
+        hint = f"; did you mean {' or '.join(close)}?" if close else ""
+        raise ValueError(f"{name[:64]!r} is no time zone{hint}") from None
+
+
+def zone_or_utc(name: str) -> ZoneInfo:
+    """Returns the zone; UTC for a name that only a service's newer zone data knows."""
+    try:
+        return zone(name)
+    except UnknownZone:
+        return zone("UTC")
+
+
+LENGTH: Final = Parsed("LENGTH", parse.parse_length)
+DATE: Final = Parsed("DATE", parse.parse_date)
+MONTH: Final = Parsed("MONTH", parse.parse_month)
+MOMENT: Final = Parsed("TIME", parse.parse_moment)
+HOURS: Final = Parsed("HOURS", parse.parse_hours)
+WINDOWS: Final = Parsed("WINDOWS", parse.parse_windows)
+LABEL: Final = Parsed("KEY=VALUE", parse.parse_label)
+LENGTH_RANGE: Final = Parsed("RANGE", parse.parse_range)
+ZONE: Final = Parsed("ZONE", read_zone)
+
+
+def zone_option(text: str) -> Callable[[_Decorated], _Decorated]:
+    """``--time-zone ZONE``."""
+    return click.option("--time-zone", "time_zone", type=ZONE, help=text)
+
+
+def duration_option(command: _Decorated) -> _Decorated:
+    """``--duration LENGTH``."""
+    text = "How long: minutes (60), or 90m, 5h, 2d. Needed unless only one length is on offer."
+    return click.option("--duration", type=LENGTH, help=text)(command)
+
+
+def event_type_option(command: _Decorated) -> _Decorated:
+    """``--event-type ID``."""
+    text = (
+        "Under which event type. Without it: the active one of the resource that offers the"
+        " length; of several, the one with the fewest lengths."
+    )
+    return click.option("--event-type", "event_type_id", metavar="ID", help=text)(command)
+
+
+def limit_option(command: _Decorated) -> _Decorated:
+    """``--limit N``."""
+    return click.option(
+        "--limit", type=click.IntRange(min=1), help="At most so many.  [default: all]"
+    )(command)
+
+
+def request_id_option(command: _Decorated) -> _Decorated:
+    """``--request-id UUID``."""
+    text = "Repeat a call safely: the same id with the same content changes nothing twice."
+    return click.option("--request-id", metavar="UUID", type=click.UUID, help=text)(command)
+
+
+def etag_option(command: _Decorated) -> _Decorated:
+    """``--etag ETAG``."""
+    text = "Only if it is still as it was read: the etag of that reading."
+    return click.option("--etag", default="", help=text)(command)
+
+
+def yes_option(command: _Decorated) -> _Decorated:
+    """``--yes``."""
+    return click.option("--yes", is_flag=True, help="Do not ask.")(command)

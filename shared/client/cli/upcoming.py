@@ -1,0 +1,96 @@
+"""What lies ahead of a resource or an event type, shown before it is thrown away."""
+
+from __future__ import annotations
+
+import sys
+from datetime import timedelta
+from typing import Final
+
+import click
+
+from holdfast.availability.v1.booking_pb2 import (
+    BOOKING_STATE_CONFIRMED,
+    Booking,
+    ListBookingsRequest,
+)
+from shared.client.cli import text
+from shared.client.cli.exit_code import ExitCode
+from shared.client.cli.param import zone_or_utc
+from shared.client.cli.session import Session
+from shared.client.failure import HoldfastError
+from shared.client.value import from_timestamp, to_timestamp
+
+_LONGEST_BOOKING: Final = timedelta(days=31)
+_SHOWN: Final = 10
+
+
+async def may_delete(
+    session: Session, noun: str, name: str, *, resource_id: str = "", event_type_id: str = ""
+) -> bool:
+    """Shows the bookings ahead, then asks whether to delete; the answer no is said.
+
+    Raises:
+        click.UsageError: Nobody is there to answer.
+    """
+    refuse_without_terminal("delete")
+    note = session.output.note
+    request = ListBookingsRequest(
+        organization_id=session.organization,
+        resource_id=resource_id,
+        event_type_id=event_type_id,
+        state=BOOKING_STATE_CONFIRMED,
+        # One that began within the longest length may still go on.
+        start_after=to_timestamp(session.invocation.now() - _LONGEST_BOOKING),
+    )
+    try:
+        ahead = await _ahead(session, request)
+    except HoldfastError as error:
+        note(f"Its upcoming bookings cannot be read: {error.message}")
+    else:
+        for line in describe(ahead):
+            note(line)
+    return ask(session, f"Delete {noun} {name}? Its bookings stay, and undelete restores it.")
+
+
+def describe(ahead: list[Booking]) -> list[str]:
+    """Writes what lies ahead, the first of it in detail."""
+    if not ahead:
+        return ["It has no upcoming booking."]
+    lines = [f"It has {text.count(len(ahead), 'upcoming booking')}:"]
+    for booking in ahead[:_SHOWN]:
+        start, end = from_timestamp(booking.start_time), from_timestamp(booking.end_time)
+        zone = zone_or_utc(booking.time_zone or "UTC")
+        resources = ", ".join(item.resource_id for item in booking.items)
+        who = booking.booker.name or booking.booker.booker_id
+        lines.append(f"  {text.span(start, end, zone)} ({zone.key})  {resources}  {who}")
+    if len(ahead) > _SHOWN:
+        lines.append(f"  and {len(ahead) - _SHOWN:,} more")
+    return lines
+
+
+def ask(session: Session, question: str) -> bool:
+    """Asks, the default being no; the answer no is said."""
+    agreed = click.confirm(text.clean(question), err=True)
+    if not agreed:
+        session.output.note("Nothing was changed.")
+    return agreed
+
+
+def refuse_without_terminal(verb: str) -> None:
+    """Ends a command that would ask where nobody answers.
+
+    Raises:
+        click.UsageError: Standard input is no terminal.
+    """
+    if not sys.stdin.isatty():
+        raise click.UsageError(f"this asks before it would {verb}: say --yes where nobody answers")
+
+
+NOT_AGREED: Final = ExitCode.REFUSED
+
+
+async def _ahead(session: Session, request: ListBookingsRequest) -> list[Booking]:
+    client = session.client
+    rows = client.rows(client.bookings.ListBookings, request, lambda page: page.bookings)
+    now = session.invocation.now()
+    return [booking async for booking in rows if from_timestamp(booking.end_time) > now]
