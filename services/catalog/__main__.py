@@ -1,0 +1,10 @@
+"""``python -m services.catalog``: serves the catalog; with ``migrate``, readies its database."""
+
+from __future__ import annotations
+
+from services.catalog.bootstrap import NAME, migrate, wired
+from services.catalog.settings import CatalogSettings
+from shared.runtime.program import run
+
+if __name__ == "__main__":
+    run(NAME, CatalogSettings, wired, migrate=migrate)

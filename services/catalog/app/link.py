@@ -1,0 +1,17 @@
+"""Lets an event type book a resource."""
+
+from __future__ import annotations
+
+from services.catalog.app.find import live
+from services.catalog.app.port import Change
+
+
+async def link(change: Change, resource_id: str, event_type_id: str) -> None:
+    """Links the two; nothing happens when they are.
+
+    Raises:
+        NotFound: Either is unknown or deleted.
+    """
+    await live(change.resources, resource_id)
+    await live(change.event_types, event_type_id)
+    await change.links.add(resource_id, event_type_id)

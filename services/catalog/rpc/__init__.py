@@ -1,0 +1,1 @@
+"""The contract over the use cases: decode and check, call, encode."""

@@ -1,0 +1,1 @@
+"""Requests to values, checked; values to responses. One module for each proto file."""

@@ -1,0 +1,1 @@
+"""The catalog in PostgreSQL. Nothing above it sees SQL, SQLAlchemy or psycopg."""
