@@ -1,0 +1,1 @@
+"""The use cases of availability, one a file, and the ports they need."""

@@ -1,0 +1,1 @@
+"""Bookings, claims and refusals: the rules of availability, pure."""

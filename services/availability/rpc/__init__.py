@@ -1,0 +1,1 @@
+"""The contracts of availability: decode, call, encode, and one table of errors."""

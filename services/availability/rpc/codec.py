@@ -1,0 +1,242 @@
+"""AvailabilityService's messages: decoded and checked, encoded cheaply."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import date, timedelta
+from typing import Any, Final, NamedTuple
+from zoneinfo import ZoneInfo
+
+from holdfast.availability.v1 import availability_pb2 as pb
+from services.availability.app.check_inventory import ItemAvailability, WantedItem
+from services.availability.app.find_slots import DaySlots
+from services.availability.app.verify import Verification
+from services.availability.domain.claim import FREE, DayState
+from services.availability.domain.day_bytes import to_bytes
+from services.availability.domain.offering import OfferingName, SlotQuery
+from services.availability.domain.refusal import OffGrid
+from shared.runtime.check import FieldCheck
+from shared.slots.bitmap import quanta
+from shared.slots.plan import MAX_DATES
+from shared.slots.quantum import (
+    SECONDS_PER_QUANTUM,
+    Span,
+    covering,
+    day_date,
+    day_number,
+)
+from shared.slots.rule import MAX_BOOKING
+from shared.slots.zone import UnknownZone, zone
+
+SHORTEST: Final = timedelta(minutes=1)
+
+_MOST_RESOURCES: Final = 100
+_MOST_DAYS: Final = 320
+_MOST_UNITS: Final = 10_000
+
+
+class InventoryQuery(NamedTuple):
+    """Which resources, and when."""
+
+    organization_id: str
+    items: tuple[WantedItem, ...]
+    span: Span
+
+
+class DaysQuery(NamedTuple):
+    """Which days of which resources."""
+
+    organization_id: str
+    resource_ids: tuple[str, ...]
+    days: range
+
+
+def day_slots_query(request: pb.GetDaySlotsRequest) -> SlotQuery:
+    """Decodes GetDaySlots."""
+    check = FieldCheck()
+    name = _offering_name(check, request)
+    day = check.date("date", request, "date")
+    duration = _duration(check, request)
+    viewer = optional_zone(check, "time_zone", request.time_zone)
+    check.done()
+    return SlotQuery(name, day, day, duration, viewer)
+
+
+def day_slots_response(found: DaySlots, resource_id: str) -> pb.GetDaySlotsResponse:
+    """Encodes GetDaySlots."""
+    response = pb.GetDaySlotsResponse(time_zone=found.zone.key)
+    add = response.slots.add
+    for quantum, first, stop in found.slots:
+        slot = add()
+        slot.units_free = 1
+        slot.start_time.seconds = quantum * SECONDS_PER_QUANTUM
+        slot.occupancy_start_time.seconds = first * SECONDS_PER_QUANTUM
+        slot.occupancy_end_time.seconds = stop * SECONDS_PER_QUANTUM
+    for day, state in found.days:
+        version = response.day_versions.add(resource_id=resource_id, version=state.version)
+        set_date(version.date, day_date(day))
+    return response
+
+
+def month_query(request: pb.GetMonthAvailabilityRequest) -> SlotQuery:
+    """Decodes GetMonthAvailability."""
+    check = FieldCheck()
+    name = _offering_name(check, request)
+    first, last = _dates(check, request, most=MAX_DATES)
+    duration = _duration(check, request)
+    viewer = optional_zone(check, "time_zone", request.time_zone)
+    check.done()
+    return SlotQuery(name, first, last, duration, viewer)
+
+
+def month_response(
+    first: date, available: Sequence[bool], zone_read: ZoneInfo
+) -> pb.GetMonthAvailabilityResponse:
+    """Encodes GetMonthAvailability."""
+    response = pb.GetMonthAvailabilityResponse(time_zone=zone_read.key)
+    begin = first.toordinal()
+    for offset, is_available in enumerate(available):
+        entry = response.dates.add(available=is_available)
+        set_date(entry.date, date.fromordinal(begin + offset))
+    return response
+
+
+def inventory_query(request: pb.CheckInventoryRequest) -> InventoryQuery:
+    """Decodes CheckInventory.
+
+    Raises:
+        OffGrid: The range does not start on a quarter hour.
+    """
+    check = FieldCheck()
+    check.identifier("organization_id", request.organization_id)
+    check.identifiers(
+        "items", [item.resource_id for item in request.items], minimum=1, maximum=_MOST_RESOURCES
+    )
+    for index, item in enumerate(request.items[:_MOST_RESOURCES]):
+        if not 0 <= item.units <= _MOST_UNITS:
+            check.fail(f"items[{index}].units", f"must be from 0 to {_MOST_UNITS}")
+    start = check.instant("range.start_time", request.range, "start_time")
+    end = check.instant("range.end_time", request.range, "end_time")
+    if not timedelta() < end - start <= MAX_BOOKING:
+        check.fail("range", "must end after it starts, at most 31 days later")
+    check.done()
+    if start.timestamp() % SECONDS_PER_QUANTUM:
+        raise OffGrid("range.start_time")
+    span = covering(start, end)
+    _limit_days(len(request.items), len(list(span.masks())))
+    items = tuple(WantedItem(item.resource_id, item.units or 1) for item in request.items)
+    return InventoryQuery(request.organization_id, items, span)
+
+
+def inventory_response(items: Sequence[ItemAvailability]) -> pb.CheckInventoryResponse:
+    """Encodes CheckInventory."""
+    response = pb.CheckInventoryResponse()
+    for item in items:
+        entry = response.items.add(
+            resource_id=item.resource_id, available=item.is_available, units_free=item.units_free
+        )
+        for day, taken in item.conflicts.items():
+            conflict = entry.conflicts.add(resource_id=item.resource_id, quanta=taken)
+            set_date(conflict.date, day)
+    return response
+
+
+def days_query(request: pb.GetDaysRequest) -> DaysQuery:
+    """Decodes GetDays."""
+    check = FieldCheck()
+    check.identifier("organization_id", request.organization_id)
+    names = check.identifiers(
+        "resource_ids", request.resource_ids, minimum=1, maximum=_MOST_RESOURCES
+    )
+    first, last = _dates(check, request, most=_MOST_DAYS)
+    check.done()
+    days = range(day_number(first), day_number(last) + 1)
+    _limit_days(len(names), len(days))
+    return DaysQuery(request.organization_id, names, days)
+
+
+def days_response(
+    query: DaysQuery, found: Mapping[str, Mapping[int, DayState]]
+) -> pb.GetDaysResponse:
+    """Encodes GetDays."""
+    response = pb.GetDaysResponse()
+    dates = [(day, day_date(day)) for day in query.days]
+    for resource_id in query.resource_ids:
+        stored = found[resource_id]
+        for day, civil in dates:
+            state = stored.get(day, FREE)
+            entry = response.days.add(
+                resource_id=resource_id, busy=to_bytes(state.busy), version=state.version
+            )
+            set_date(entry.date, civil)
+    return response
+
+
+def verify_query(request: pb.VerifyInventoryRequest) -> tuple[str, str]:
+    """Decodes VerifyInventory: organization and resource."""
+    check = FieldCheck()
+    check.identifier("organization_id", request.organization_id)
+    check.optional_identifier("resource_id", request.resource_id)
+    check.done()
+    return request.organization_id, request.resource_id
+
+
+def verify_response(found: Verification) -> pb.VerifyInventoryResponse:
+    """Encodes VerifyInventory."""
+    response = pb.VerifyInventoryResponse(
+        difference_count=found.difference_count,
+        days_checked=found.days_checked,
+        bookings_checked=found.bookings_checked,
+    )
+    for (resource_id, day), surplus, missing, overlap in found.differences:
+        entry = response.differences.add(
+            resource_id=resource_id,
+            surplus_quanta=quanta(surplus),
+            missing_quanta=quanta(missing),
+            overlapping_quanta=quanta(overlap),
+        )
+        set_date(entry.date, day_date(day))
+    return response
+
+
+def optional_zone(check: FieldCheck, field: str, name: str) -> ZoneInfo | None:
+    """A zone of the tzdata package, or nothing."""
+    if not name:
+        return None
+    try:
+        return zone(name)
+    except UnknownZone:
+        check.fail(field, "is not an IANA time zone")
+        return None
+
+
+def set_date(message: Any, day: date) -> None:
+    """Writes a google.type.Date."""
+    message.year, message.month, message.day = day.year, day.month, day.day
+
+
+def _offering_name(check: FieldCheck, request: Any) -> OfferingName:
+    return OfferingName(
+        check.identifier("organization_id", request.organization_id),
+        check.identifier("resource_id", request.resource_id),
+        check.identifier("event_type_id", request.event_type_id),
+    )
+
+
+def _duration(check: FieldCheck, request: Any) -> timedelta:
+    return check.length("duration", request, "duration", minimum=SHORTEST, maximum=MAX_BOOKING)
+
+
+def _dates(check: FieldCheck, request: Any, *, most: int) -> tuple[date, date]:
+    first = check.date("first_date", request, "first_date")
+    last = check.date("last_date", request, "last_date")
+    if not 0 <= (last - first).days < most:
+        check.fail("last_date", f"must be first_date or later, within {most} dates")
+    return first, last
+
+
+def _limit_days(resources: int, days: int) -> None:
+    if resources * days > _MOST_DAYS:
+        check = FieldCheck()
+        check.fail("resources", f"times dates must be at most {_MOST_DAYS} days")
+        check.done()

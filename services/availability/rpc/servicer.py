@@ -1,0 +1,103 @@
+"""AvailabilityService and BookingService: decode, call, encode."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from holdfast.availability.v1 import (
+    availability_pb2,
+    availability_pb2_grpc,
+    booking_pb2,
+    booking_pb2_grpc,
+)
+from services.availability.app.book import Book
+from services.availability.app.cancel import Cancel
+from services.availability.app.check_inventory import CheckInventory
+from services.availability.app.find_slots import FindSlots
+from services.availability.app.get_booking import GetBooking
+from services.availability.app.list_bookings import ListBookings
+from services.availability.app.read_days import ReadDays
+from services.availability.app.verify import Verify
+from services.availability.rpc import booking_codec, codec
+from shared.runtime.interceptor import Context
+
+
+@dataclass(frozen=True)
+class AvailabilityServicer(availability_pb2_grpc.AvailabilityServiceServicer):
+    """The contract of reads over the use cases."""
+
+    find_slots: FindSlots
+    check_inventory: CheckInventory
+    read_days: ReadDays
+    verify: Verify
+
+    async def GetDaySlots(
+        self, request: availability_pb2.GetDaySlotsRequest, context: Context
+    ) -> availability_pb2.GetDaySlotsResponse:
+        """Free starts of one local date."""
+        found = await self.find_slots.of_day(codec.day_slots_query(request))
+        return codec.day_slots_response(found, request.resource_id)
+
+    async def GetMonthAvailability(
+        self, request: availability_pb2.GetMonthAvailabilityRequest, context: Context
+    ) -> availability_pb2.GetMonthAvailabilityResponse:
+        """Which local dates have a free start."""
+        query = codec.month_query(request)
+        available, zone = await self.find_slots.of_dates(query)
+        return codec.month_response(query.first, available, zone)
+
+    async def CheckInventory(
+        self, request: availability_pb2.CheckInventoryRequest, context: Context
+    ) -> availability_pb2.CheckInventoryResponse:
+        """Whether resources are free over a range."""
+        return codec.inventory_response(await self.check_inventory(*codec.inventory_query(request)))
+
+    async def GetDays(
+        self, request: availability_pb2.GetDaysRequest, context: Context
+    ) -> availability_pb2.GetDaysResponse:
+        """Raw bitmaps."""
+        query = codec.days_query(request)
+        return codec.days_response(query, await self.read_days(*query))
+
+    async def VerifyInventory(
+        self, request: availability_pb2.VerifyInventoryRequest, context: Context
+    ) -> availability_pb2.VerifyInventoryResponse:
+        """Compares bitmaps with bookings."""
+        return codec.verify_response(await self.verify(*codec.verify_query(request)))
+
+
+@dataclass(frozen=True)
+class BookingServicer(booking_pb2_grpc.BookingServiceServicer):
+    """The contract of bookings over the use cases."""
+
+    book: Book
+    cancel: Cancel
+    get: GetBooking
+    list: ListBookings
+
+    async def CreateBooking(
+        self, request: booking_pb2.CreateBookingRequest, context: Context
+    ) -> booking_pb2.CreateBookingResponse:
+        """Books."""
+        answer = await self.book(*booking_codec.order(request))
+        return booking_pb2.CreateBookingResponse.FromString(answer)
+
+    async def GetBooking(
+        self, request: booking_pb2.GetBookingRequest, context: Context
+    ) -> booking_pb2.GetBookingResponse:
+        """Reads one booking."""
+        return booking_codec.get_response(await self.get(*booking_codec.booking_name(request)))
+
+    async def ListBookings(
+        self, request: booking_pb2.ListBookingsRequest, context: Context
+    ) -> booking_pb2.ListBookingsResponse:
+        """Reads a page of bookings."""
+        found, end = await self.list(*booking_codec.listing(request))
+        return booking_codec.list_response(request, found, end)
+
+    async def CancelBooking(
+        self, request: booking_pb2.CancelBookingRequest, context: Context
+    ) -> booking_pb2.CancelBookingResponse:
+        """Cancels a booking."""
+        answer = await self.cancel(*booking_codec.cancellation(request))
+        return booking_pb2.CancelBookingResponse.FromString(answer)

@@ -1,0 +1,216 @@
+"""PostgreSQL as the stores use it: one statement, one round trip, one transaction."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import socket
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager, suppress
+from datetime import timedelta
+from functools import partial
+from typing import Any, Final, LiteralString
+
+import psycopg
+from psycopg_pool import AsyncConnectionPool, PoolClosed, PoolTimeout
+
+from services.availability.storage import bits, failure, session
+from services.availability.storage.session import Connection
+from shared.runtime.deadline import time_remaining
+from shared.runtime.failure import DeadlinePassed, Overloaded, StartRefused, StoreUnavailable
+
+Row = tuple[Any, ...]
+
+_ATTEMPTS: Final = 4
+# psycopg's pool waits longer after each failure, up to minutes; past this time it gives up
+# instead, and the next call makes it try at once.
+_RECONNECT_SECONDS: Final = 0.5
+_WAIT_WHILE_DOWN: Final = 0.5
+# Past the server's own limit: then it does not answer at all, and the connection is cut.
+_GRACE_SECONDS: Final = 1.0
+_SNAPSHOT_STATEMENT: Final = timedelta(minutes=10)
+
+logger = logging.getLogger("holdfast.availability.store")
+
+
+class Database:
+    """A bounded pool of connections; safe for concurrent use by tasks of one event loop.
+
+    A statement, once sent, is not disturbed by its caller's cancellation: it ends by itself,
+    bounded by the server's and our own limits, and the connection stays whole.
+    """
+
+    def __init__(
+        self, url: str, *, connections: int, statement: timedelta, throwaway: bool
+    ) -> None:
+        """Connects to nothing yet.
+
+        Args:
+            url: A libpq URL.
+            connections: Most at once; further statements wait for one.
+            statement: How long the server works on one, and how long a free connection is
+                waited for.
+            throwaway: Whether the server may lose what it acknowledged.
+
+        Raises:
+            StartRefused: The URL is none.
+        """
+        self._seconds = statement.total_seconds()
+        self._snapshot_options = session.options_for(url, _SNAPSHOT_STATEMENT, lookups_only=False)
+        self._options = session.options_for(url, statement, lookups_only=True)
+        self._configure = partial(session.configure, throwaway=throwaway)
+        self._pool: AsyncConnectionPool[Connection] = AsyncConnectionPool(
+            kwargs=self._options,
+            min_size=min(2, connections),
+            max_size=connections,
+            configure=self._ready,
+            reconnect_timeout=_RECONNECT_SECONDS,
+            open=False,
+            name="availability",
+        )
+        self._is_down = False
+        self._running: set[asyncio.Task[Any]] = set()
+
+    async def open(self, *, head: str) -> None:
+        """Connects.
+
+        Args:
+            head: The revision that the schema must have reached.
+
+        Raises:
+            StartRefused: The server cannot be reached, may lose what it acknowledged, or has
+                an older schema.
+        """
+        try:
+            async with await psycopg.AsyncConnection.connect(**self._options) as connection:
+                await self._configure(connection)
+                await session.require_revision(connection, head)
+        except psycopg.Error as error:
+            fact = (str(error).strip().splitlines() or [type(error).__name__])[0]
+            raise StartRefused(f"PostgreSQL cannot be used: {fact}") from error
+        await self._pool.open()
+
+    async def close(self) -> None:
+        """Waits for the statements in flight and disconnects."""
+        if self._running:
+            await asyncio.wait(self._running, timeout=self._seconds)
+        await self._pool.close()
+
+    async def fetch(self, statement: LiteralString, parameters: Mapping[str, Any]) -> list[Row]:
+        """Runs a statement as a transaction of its own and returns its rows.
+
+        It may run more than once: it must be a read, or carry a request key, or change
+        nothing the second time.
+
+        Raises:
+            LostRace: It undid itself.
+            Contended: Others kept the rows locked, or the server asked for too many retries.
+            StoreUnavailable: The server cannot be reached, or took too long.
+            Overloaded: No connection got free in time, or the server is out of room.
+        """
+        task = asyncio.create_task(self._fetch(statement, parameters))
+        self._running.add(task)
+        task.add_done_callback(self._running.discard)
+        return await asyncio.shield(task)
+
+    @asynccontextmanager
+    async def snapshot(self) -> AsyncIterator[Connection]:
+        """A connection of its own, in a read-only transaction that sees one moment.
+
+        Raises:
+            StoreUnavailable: The server cannot be reached.
+        """
+        try:
+            async with await psycopg.AsyncConnection.connect(
+                **self._snapshot_options
+            ) as connection:
+                await connection.set_isolation_level(psycopg.IsolationLevel.REPEATABLE_READ)
+                await connection.set_read_only(True)
+                bits.register(connection)
+                async with connection.transaction():
+                    yield connection
+        except psycopg.Error as error:
+            told = failure.failure_of(error)
+            if told is None:
+                raise
+            raise told from error
+
+    async def _fetch(self, statement: LiteralString, parameters: Mapping[str, Any]) -> list[Row]:
+        attempts = range(_ATTEMPTS)
+        for attempt in attempts:
+            connection = await self._connection()
+            try:
+                return await self._run(connection, statement, parameters)
+            except psycopg.Error as error:
+                if not self._is_worth_a_retry(connection, error) or attempt == attempts[-1]:
+                    told = failure.failure_of(error)
+                    if told is None:
+                        raise
+                    raise told from error
+            finally:
+                await self._pool.putconn(connection)
+        raise AssertionError  # the last attempt returned or raised
+
+    async def _run(
+        self, connection: Connection, statement: LiteralString, parameters: Mapping[str, Any]
+    ) -> list[Row]:
+        limit = asyncio.get_running_loop().call_later(
+            self._seconds + _GRACE_SECONDS, _cut, connection
+        )
+        try:
+            cursor = await connection.execute(statement, parameters, binary=True)
+            return await cursor.fetchall()
+        except psycopg.Error as error:
+            if failure.is_lost_race(error):
+                raise failure.LostRace from error
+            if failure.is_wrong_server(error):
+                await connection.close()
+            raise
+        finally:
+            limit.cancel()
+
+    def _is_worth_a_retry(self, connection: Connection, error: psycopg.Error) -> bool:
+        if not connection.closed:
+            return failure.is_contention(error)
+        if not self._is_down:
+            self._is_down = True
+            logger.warning("store connection lost", extra={"sqlstate": error.sqlstate})
+            # One that broke while idle is likely not the only one.
+            self._start(self._pool.check())
+        return True
+
+    async def _connection(self) -> Connection:
+        seconds = time_remaining(self._seconds)
+        if seconds <= 0:
+            raise DeadlinePassed
+        if self._is_down:
+            seconds = min(seconds, _WAIT_WHILE_DOWN)
+        try:
+            return await self._pool.getconn(seconds)
+        except PoolClosed as error:
+            raise StoreUnavailable("the server is stopping") from error
+        except PoolTimeout as error:
+            if self._is_down:
+                raise StoreUnavailable("the store cannot be reached") from error
+            raise Overloaded("no connection to the store got free in time") from error
+
+    async def _ready(self, connection: Connection) -> None:
+        await self._configure(connection)
+        if self._is_down:
+            self._is_down = False
+            logger.info("store connected again")
+
+    def _start(self, work: Any) -> None:
+        task = asyncio.create_task(work)
+        self._running.add(task)
+        task.add_done_callback(self._running.discard)
+
+
+def _cut(connection: Connection) -> None:
+    # Closing it here would leave the task that waits for it asleep: a shut socket wakes it.
+    with (
+        suppress(OSError, psycopg.OperationalError),
+        socket.socket(fileno=os.dup(connection.fileno())) as twin,
+    ):
+        twin.shutdown(socket.SHUT_RDWR)

@@ -1,0 +1,52 @@
+"""What a driver's error means: for the caller, for the connection, and for another try."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Final
+
+import psycopg
+from psycopg import errors
+
+from services.availability.domain.refusal import Contended
+from shared.runtime.failure import Failure, Overloaded, StoreUnavailable
+
+LOST_RACE: Final = "lost_race"
+
+_CONTENTION: Final = (errors.SerializationFailure, errors.DeadlockDetected)
+_OUT_OF_ROOM: Final = "53"
+_ROOM_COMES_BACK_AFTER: Final = timedelta(seconds=5)
+
+
+class LostRace(Exception):
+    """What the statement relied on was changed by others; it undid itself."""
+
+
+def is_lost_race(error: psycopg.Error) -> bool:
+    """Tells whether the statement undid itself."""
+    return isinstance(error, errors.CheckViolation) and error.diag.constraint_name == LOST_RACE
+
+
+def is_contention(error: psycopg.Error) -> bool:
+    """Tells whether the same statement may well succeed at once."""
+    return isinstance(error, _CONTENTION)
+
+
+def is_wrong_server(error: psycopg.Error) -> bool:
+    """Tells whether another connection may find a server that takes writes."""
+    return isinstance(error, errors.ReadOnlySqlTransaction)
+
+
+def failure_of(error: psycopg.Error) -> Failure | None:
+    """Returns what the caller is told; None for what can only be a bug."""
+    if is_contention(error) or isinstance(error, errors.LockNotAvailable):
+        return Contended()
+    if isinstance(error, errors.QueryCanceled):
+        return StoreUnavailable("the store took too long")
+    if (error.sqlstate or "").startswith(_OUT_OF_ROOM):
+        return Overloaded("the store is out of room", retry_after=_ROOM_COMES_BACK_AFTER)
+    if is_wrong_server(error):
+        return StoreUnavailable("the store takes no writes")
+    if isinstance(error, psycopg.OperationalError | psycopg.InterfaceError):
+        return StoreUnavailable("the store cannot be reached")
+    return None

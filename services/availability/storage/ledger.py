@@ -1,0 +1,173 @@
+"""Decides bookings: one statement claims, records, remembers and announces, or nothing does."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+from services.availability.app.port import Decision, RequestKey
+from services.availability.domain.booking import Booking
+from services.availability.domain.claim import DayMask, day_masks, refusal
+from services.availability.domain.refusal import Contended, IdTaken, Kind, NotFound
+from services.availability.storage import row
+from services.availability.storage.database import Database, Row
+from services.availability.storage.failure import LostRace
+from services.availability.storage.statement import CHANGE, CREATE
+from shared.runtime.deadline import time_remaining
+from shared.runtime.failure import RequestIdReused
+from shared.slots import bitmap
+from shared.slots.quantum import day_date, day_number
+
+# Each further attempt knows what the one before ran into: new days, a copy of itself in
+# flight, a rival's commit. Only a crowd that books and cancels the same time needs them all.
+_ATTEMPTS: Final = 8
+_LOCK_SECONDS: Final = 5.0
+
+_ANSWER: Final = """
+select content_hash, answer from request_keys
+where organization_id = %(org)s and method = %(method)s and request_id = %(request)s
+"""
+
+_ANSWER_AND_BOOKING: Final = f"""
+select a.content_hash, a.answer, {row.COLUMNS}
+from (select 1) one
+left join (
+  select content_hash, answer from request_keys
+  where organization_id = %(org)s and method = %(method)s and request_id = %(request)s
+) a on true
+left join bookings b on b.organization_id = %(org)s and b.booking_id = %(id)s
+"""  # noqa: S608  # a LiteralString: no value is put in
+
+
+class PostgresLedger:
+    """The port ``Ledger`` over PostgreSQL."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def answer(self, key: RequestKey) -> bytes | None:
+        """As in the port."""
+        rows = await self._database.fetch(_ANSWER, _key_parameters(key))
+        return _remembered(key, *rows[0]) if rows else None
+
+    async def create(self, key: RequestKey, booking: Booking, answer: bytes) -> bytes:
+        """As in the port."""
+        parameters = _create_parameters(key, booking, answer)
+        for _ in range(_ATTEMPTS):
+            try:
+                found = await self._database.fetch(CREATE, parameters | _patience())
+            except LostRace:
+                continue
+            outcome = _outcome(key, booking.booking_id, found)
+            if outcome is not None:
+                return outcome or answer
+        raise Contended
+
+    async def change(self, key: RequestKey, booking_id: str, decide: Decision) -> bytes:
+        """As in the port."""
+        parameters = _key_parameters(key) | {"id": booking_id}
+        for _ in range(_ATTEMPTS):
+            (found,) = await self._database.fetch(_ANSWER_AND_BOOKING, parameters)
+            if found[0] is not None:
+                return _remembered(key, found[0], found[1])
+            if found[2] is None:
+                raise NotFound(Kind.BOOKING, booking_id)
+            booking = row.booking(key.organization_id, found[2:])
+            changed, answer = decide(booking)
+            if await self._write_change(key, booking, changed, answer):
+                return answer
+        raise Contended
+
+    async def _write_change(
+        self, key: RequestKey, booking: Booking, changed: Booking, answer: bytes
+    ) -> bool:
+        freed = day_masks(booking.items) if booking.occupies and not changed.occupies else []
+        parameters = {
+            **_key_parameters(key),
+            **_patience(),
+            **_day_parameters(freed),
+            "answer": answer,
+            "id": booking.booking_id,
+            "state": int(changed.state),
+            "revision": changed.revision,
+            "event": changed.state.name.lower(),
+            "reason": changed.cancel_reason,
+            "now": changed.updated_at,
+        }
+        try:
+            return bool(await self._database.fetch(CHANGE, parameters))
+        except LostRace:
+            return False
+
+
+def _outcome(key: RequestKey, booking_id: str, found: Sequence[Row]) -> bytes | None:
+    """Returns the key's former answer; empty when it was written now, None to try again."""
+    number, content_hash, answer, namesake, *_ = found[0]
+    if number is not None:
+        return b""
+    if content_hash is not None:
+        return _remembered(key, content_hash, answer)
+    if namesake is not None:
+        raise IdTaken(booking_id)
+    taken = [
+        DayMask(resource_id, day_number(day), bits)
+        for *_, resource_id, day, bits in found
+        if resource_id is not None
+    ]
+    if taken:
+        raise refusal(taken)
+    return None
+
+
+def _remembered(key: RequestKey, content_hash: bytes, answer: bytes) -> bytes:
+    if content_hash != key.content_hash:
+        raise RequestIdReused
+    return answer
+
+
+def _patience() -> dict[str, str]:
+    return {"patience": str(max(1, int(time_remaining(_LOCK_SECONDS) * 1000)))}
+
+
+def _key_parameters(key: RequestKey) -> dict[str, Any]:
+    return {
+        "org": key.organization_id,
+        "method": key.method,
+        "request": key.request_id,
+        "hash": key.content_hash,
+    }
+
+
+def _day_parameters(masks: Sequence[DayMask]) -> dict[str, Any]:
+    return {
+        "resources": [mask.resource_id for mask in masks],
+        "days": [day_date(mask.day) for mask in masks],
+        "bits": [bitmap.to_bits(mask.bits) for mask in masks],
+    }
+
+
+def _create_parameters(key: RequestKey, booking: Booking, answer: bytes) -> dict[str, Any]:
+    return {
+        **_key_parameters(key),
+        **_day_parameters(day_masks(booking.items)),
+        "answer": answer,
+        "id": booking.booking_id,
+        "state": int(booking.state),
+        "revision": booking.revision,
+        "event_type": booking.event_type_id,
+        "title": booking.event_type_title,
+        "start": booking.start,
+        "end": booking.end,
+        "booker": booking.booker.booker_id,
+        "name": booking.booker.name,
+        "email": booking.booker.email,
+        "location": booking.location,
+        "zone": booking.time_zone,
+        "event": "created",
+        "reason": "",
+        "now": booking.created_at,
+        "item_resources": [item.resource_id for item in booking.items],
+        "item_units": [item.units for item in booking.items],
+        "item_firsts": [item.occupancy.first for item in booking.items],
+        "item_stops": [item.occupancy.stop for item in booking.items],
+    }

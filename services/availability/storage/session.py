@@ -1,0 +1,126 @@
+"""How connections to PostgreSQL are made: their settings, and what a server must promise."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any, Final
+
+import psycopg
+from psycopg.conninfo import conninfo_to_dict
+
+from services.availability.storage import bits
+from shared.runtime.failure import StartRefused
+
+Connection = psycopg.AsyncConnection[tuple[Any, ...]]
+
+_CONNECT_SECONDS: Final = 2
+_DURABILITY: Final = ("fsync", "full_page_writes", "synchronous_commit")
+# Statements look rows up by key. Plans are made once, perhaps while tables are still empty: they
+# must not be the ones that only suit empty tables.
+_LOOKUPS_ONLY: Final = {
+    "plan_cache_mode": "force_generic_plan",
+    "enable_seqscan": "off",
+    "enable_hashjoin": "off",
+    "enable_mergejoin": "off",
+}
+_DEFAULTS: Final = {
+    "connect_timeout": _CONNECT_SECONDS,
+    # A peer that vanished is noticed in seconds, not in the hours of the kernel's default.
+    "keepalives_idle": 10,
+    "keepalives_interval": 3,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 10_000,
+    "application_name": "holdfast-availability",
+}
+
+
+def options_for(url: str, statement: timedelta, *, lookups_only: bool) -> dict[str, Any]:
+    """Returns the keyword arguments with which a connection is made.
+
+    Args:
+        url: A libpq URL; what it says itself wins over our defaults.
+        statement: How long the server works on one statement.
+        lookups_only: Whether plans may only look rows up by key.
+
+    Raises:
+        StartRefused: The URL is none.
+    """
+    try:
+        given = conninfo_to_dict(url)
+    except psycopg.ProgrammingError as error:
+        raise StartRefused(f"HOLDFAST_POSTGRES_URL: {_first_line(error)}") from error
+    session = {
+        "default_transaction_isolation": "read\\ committed",
+        "jit": "off",
+        "statement_timeout": f"{statement // timedelta(milliseconds=1)}",
+        "timezone": "UTC",
+    } | (_LOOKUPS_ONLY if lookups_only else {})
+    settings = " ".join(f"-c {name}={value}" for name, value in session.items())
+    options = f"{settings} {given.pop('options', None) or ''}".rstrip()
+    return {
+        **_DEFAULTS,
+        **given,
+        "options": options,
+        "autocommit": True,
+        "prepare_threshold": 0,
+    }
+
+
+async def configure(connection: Connection, *, throwaway: bool) -> None:
+    """Makes a new connection ours.
+
+    Raises:
+        StartRefused: The server may lose what it acknowledged, and nobody said that this is
+            all right.
+    """
+    bits.register(connection)
+    if not throwaway:
+        require_durability(await durability(connection))
+
+
+async def durability(connection: Connection) -> Mapping[str, str]:
+    """Returns the settings, as they hold for this connection, that decide what survives."""
+    names = ", ".join(f"current_setting('{name}')" for name in _DURABILITY)
+    cursor = await connection.execute(f"select {names}", prepare=False)
+    row = await cursor.fetchone()
+    assert row is not None  # a select without a table has one row
+    return dict(zip(_DURABILITY, row, strict=True))
+
+
+async def require_revision(connection: Connection, head: str) -> None:
+    """Refuses a schema older than this code; a newer one still serves it.
+
+    Raises:
+        StartRefused: The schema is older, or there is none.
+    """
+    cursor = await connection.execute("select to_regclass('alembic_version')::text", prepare=False)
+    row = await cursor.fetchone()
+    stored = ""
+    if row and row[0]:
+        cursor = await connection.execute("select version_num from alembic_version", prepare=False)
+        row = await cursor.fetchone()
+        stored = row[0] if row else ""
+    if stored < head:
+        raise StartRefused(
+            f"the schema is at revision {stored or 'none'} and must be at {head}:"
+            " run python -m services.availability migrate"
+        )
+
+
+def require_durability(settings: Mapping[str, str]) -> None:
+    """Refuses a server that may lose what it acknowledged.
+
+    Raises:
+        StartRefused: One of the settings is off.
+    """
+    unsafe = [f"{name}=off" for name in _DURABILITY if settings[name] == "off"]
+    if unsafe:
+        raise StartRefused(
+            f"PostgreSQL runs with {', '.join(unsafe)} and may lose acknowledged bookings:"
+            " set HOLDFAST_THROWAWAY_DATA=1 if this data may be lost"
+        )
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]

@@ -1,0 +1,1 @@
+"""What availability asks other services."""

@@ -1,0 +1,118 @@
+"""Reads the catalog's offerings into what the slot engine works with.
+
+Equal content gives the same objects, whatever else of the offering changed: the engine keeps
+what it computed by schedule and rules, and finds identical ones fastest.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from datetime import date, timedelta
+from functools import lru_cache
+from typing import Any, Final
+
+from holdfast.catalog.v1 import event_type_pb2, offering_pb2
+from services.availability.domain.offering import Offering, OfferingName
+from shared.slots.rule import BookingRules, ClosedHours, DurationRange
+from shared.slots.schedule import Schedule, Window, default_schedule
+from shared.slots.zone import zone
+
+_KEPT: Final = 4_096
+
+
+def read_offering(name: OfferingName, offering: offering_pb2.Offering) -> Offering:
+    """Returns the domain's view of a catalog answer."""
+    resource, event_type = offering.resource, offering.event_type
+    lock = event_type.time_zone_lock
+    return Offering(
+        name=name,
+        resource_active=resource.active,
+        standalone=resource.standalone,
+        event_type_active=event_type.active,
+        linked=offering.linked,
+        title=event_type.title,
+        locations=tuple(event_type.locations),
+        zone_lock=zone(lock) if lock else None,
+        schedule=_schedule_of(offering),
+        rules=_rules(_rules_content(event_type)),
+    )
+
+
+def _schedule_of(offering: offering_pb2.Offering) -> Schedule:
+    if not offering.HasField("schedule"):
+        return _default(offering.resource.time_zone)
+    content = offering_pb2.Offering(date_overrides=offering.date_overrides)
+    content.schedule.time_zone = offering.schedule.time_zone
+    content.schedule.windows.extend(offering.schedule.windows)
+    return _schedule(content.SerializeToString(deterministic=True))
+
+
+@lru_cache(maxsize=_KEPT)
+def _default(zone_name: str) -> Schedule:
+    return default_schedule(zone_name)
+
+
+@lru_cache(maxsize=_KEPT)
+def _schedule(content: bytes) -> Schedule:
+    offering = offering_pb2.Offering.FromString(content)
+    weekly: defaultdict[int, list[Window]] = defaultdict(list)
+    for entry in offering.schedule.windows:
+        weekly[entry.day].append(_window(entry.window))
+    return Schedule(
+        zone(offering.schedule.time_zone),
+        {day: tuple(sorted(windows, key=_by_start)) for day, windows in weekly.items()},
+        {
+            date(override.date.year, override.date.month, override.date.day): tuple(
+                sorted(map(_window, override.windows), key=_by_start)
+            )
+            for override in offering.date_overrides
+        },
+    )
+
+
+def _window(window: Any) -> Window:
+    return Window(_minute(window.start), _minute(window.end))
+
+
+def _by_start(window: Window) -> int:
+    return window.start_minute
+
+
+def _minute(time: Any) -> int:
+    minute: int = time.hours * 60 + time.minutes
+    return minute
+
+
+def _rules_content(event_type: event_type_pb2.EventType) -> bytes:
+    content = event_type_pb2.EventType()
+    content.CopyFrom(event_type)
+    for field in ("title", "description", "etag", "create_time", "update_time", "locations"):
+        content.ClearField(field)
+    return content.SerializeToString(deterministic=True)
+
+
+@lru_cache(maxsize=_KEPT)
+def _rules(content: bytes) -> BookingRules:
+    event_type = event_type_pb2.EventType.FromString(content)
+    flexible = event_type.flexible_duration
+    at_ends = event_type_pb2.CLOSED_HOURS_POLICY_OPEN_AT_ENDS
+    return BookingRules(
+        durations=tuple(sorted(map(_length, event_type.duration_options))),
+        flexible=DurationRange(
+            _length(flexible.minimum), _length(flexible.maximum), _length(flexible.step)
+        )
+        if event_type.HasField("flexible_duration")
+        else None,
+        interval=_length(event_type.slot_interval) or None,
+        buffer_before=_length(event_type.buffer_before),
+        buffer_after=_length(event_type.buffer_after),
+        minimum_notice=_length(event_type.minimum_notice),
+        horizon=_length(event_type.horizon) if event_type.HasField("horizon") else None,
+        closed_hours=ClosedHours.OPEN_AT_ENDS
+        if event_type.closed_hours_policy == at_ends
+        else ClosedHours.OPEN_THROUGHOUT,
+    )
+
+
+def _length(duration: Any) -> timedelta:
+    return timedelta(seconds=duration.seconds, microseconds=duration.nanos // 1_000)
