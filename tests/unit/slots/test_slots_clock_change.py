@@ -13,6 +13,8 @@ from shared.slots.zone import zone
 
 MINUTE = timedelta(minutes=1)
 HOUR = timedelta(hours=1)
+DAY = timedelta(days=1)
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 LONG_AGO = datetime(1990, 1, 1, tzinfo=UTC)
 
 
@@ -132,6 +134,17 @@ def test_a_skipped_hour_does_not_make_a_longer_booking_fit() -> None:
     assert local_starts(schedule, rules, date(2026, 3, 30), 4 * HOUR) == ["01:00+0200"]
 
 
+def test_a_change_between_the_last_start_and_its_end_counts() -> None:
+    """All starts of the 28th are before the change; seven hours from 22:00 read until 06:00."""
+    schedule = every_day("Europe/Paris", (0, 300), (1320, 1440))
+    rules = every(60, 6 * HOUR, 7 * HOUR)
+    eve = date(2026, 3, 28)
+
+    assert local_starts(schedule, rules, eve, 7 * HOUR) == []
+    assert local_starts(schedule, rules, eve, 6 * HOUR) == ["22:00+0100"]
+    assert local_starts(schedule, rules, eve - 7 * DAY, 7 * HOUR) == ["22:00+0100"]
+
+
 def test_a_window_that_only_opens_in_the_skipped_hour_is_not_joined_to_the_one_before() -> None:
     schedule = every_day("Europe/Paris", (60, 150), (180, 240))
     rules = every(30, HOUR, 2 * HOUR)
@@ -208,13 +221,33 @@ def test_the_weekday_is_that_of_the_civil_date_far_from_greenwich() -> None:
     assert offered_starts(mondays_only, every(60, HOUR), date(2026, 5, 31), HOUR) == []
 
 
-def test_viewers_a_day_apart_see_the_same_start_on_different_dates() -> None:
-    schedule = every_day("Pacific/Kiritimati", (540, 600))
+def test_viewers_see_the_same_start_up_to_two_dates_apart() -> None:
+    schedule = every_day("Pacific/Kiritimati", (60, 120))
     west = zone("Etc/GMT+12")
-    start = number(datetime(2026, 6, 1, 19, tzinfo=UTC))
+    start = number(datetime(2026, 6, 2, 11, tzinfo=UTC))
 
-    assert offered_starts(schedule, every(60, HOUR), date(2026, 6, 2), HOUR) == [start]
+    assert offered_starts(schedule, every(60, HOUR), date(2026, 6, 3), HOUR) == [start]
     assert offered_starts(schedule, every(60, HOUR), date(2026, 6, 1), HOUR, west) == [start]
+
+    schedule = every_day("Etc/GMT+12", (1380, 1440))
+    east = zone("Pacific/Kiritimati")
+    assert offered_starts(schedule, every(60, HOUR), date(2026, 6, 1), HOUR) == [start]
+    assert offered_starts(schedule, every(60, HOUR), date(2026, 6, 3), HOUR, east) == [start]
+
+
+def test_a_clock_between_quarter_hours_offers_nothing_and_refuses_by_its_own_reading() -> None:
+    """Kiritimati was ten hours and forty minutes behind until 1979."""
+    schedule = every_day("Pacific/Kiritimati", (540, 600))
+    rules = every(15, 5 * MINUTE, 15 * MINUTE)
+    reads_0950 = datetime(1975, 6, 2, 20, 30, tzinfo=UTC)
+
+    assert offered_starts(schedule, rules, date(1975, 6, 2), 5 * MINUTE) == []
+    with pytest.raises(NotOfferedStart):
+        check(schedule, rules, reads_0950 - 15 * MINUTE, 15 * MINUTE, EPOCH)
+    with pytest.raises(NotOfferedStart):
+        check(schedule, rules, reads_0950, 5 * MINUTE, EPOCH)
+    with pytest.raises(OutsideSchedule):
+        check(schedule, rules, reads_0950, 15 * MINUTE, EPOCH)
 
 
 def test_open_at_ends_accepts_a_close_that_falls_on_the_change() -> None:

@@ -4,7 +4,7 @@ from datetime import UTC, date, datetime, timedelta, timezone
 from itertools import pairwise
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from shared.slots import bitmap
@@ -113,6 +113,7 @@ def test_spans_overlap_when_they_share_a_quantum(a: int, b: int, c: int, d: int)
 
 
 @given(QUANTA, st.integers(0, 10**10), st.integers(1, 10**10))
+@example(quantum=4, begin=0, length=900_000_000)
 def test_covering_rounds_out(quantum: int, begin: int, length: int) -> None:
     start = instant(quantum) + timedelta(microseconds=begin)
     end = start + timedelta(microseconds=length)

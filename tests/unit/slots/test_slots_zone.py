@@ -132,7 +132,7 @@ def test_the_first_and_the_last_date_are_answered(name: str, day: date) -> None:
     assert check(schedule, WIDEST, slots[-1].start, MAX_BOOKING, slots[0].start)
 
 
-@pytest.mark.parametrize("name", ["UTC", "Pacific/Kiritimati", "Etc/GMT+12"])
+@pytest.mark.parametrize("name", ["UTC", "Pacific/Auckland", "Etc/GMT+12"])
 def test_viewers_of_the_edges_see_what_check_accepts(name: str) -> None:
     schedule = Schedule(zone("UTC"), ROUND_THE_CLOCK)
 
@@ -153,11 +153,23 @@ def test_viewers_of_the_edges_see_what_check_accepts(name: str) -> None:
     ],
     ids=str,
 )
-def test_a_start_outside_the_calendar_is_refused(start: datetime) -> None:
+def test_a_start_outside_every_calendar_is_refused(start: datetime) -> None:
     for name in ("UTC", "Pacific/Kiritimati", "Etc/GMT+12"):
         schedule = Schedule(zone(name), ROUND_THE_CLOCK)
         with pytest.raises(DateOutOfRange):
             check(schedule, HOURLY, start, HOUR, NOW)
+
+
+def test_the_calendar_ends_with_the_local_date() -> None:
+    schedule = Schedule(zone("Etc/GMT+12"), ROUND_THE_CLOCK)
+    first = datetime(1970, 1, 1, 12, tzinfo=UTC)
+    last = datetime(9999, 1, 1, 11, tzinfo=UTC)
+
+    assert check(schedule, HOURLY, first, HOUR, first)
+    assert check(schedule, HOURLY, last, HOUR, first)
+    for beyond in (first - HOUR, last + HOUR):
+        with pytest.raises(DateOutOfRange):
+            check(schedule, HOURLY, beyond, HOUR, first)
 
 
 @pytest.mark.parametrize(
