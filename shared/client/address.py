@@ -61,7 +61,9 @@ def find_addresses(
             written = _written(path) if written is None else written
             target = written.get(service)
             found[service] = (
-                Address(target, str(path)) if target else Address(DEFAULTS[service], "default")
+                Address(target, str(path))
+                if target
+                else Address(DEFAULTS[service], "the default ports")
             )
     return found
 

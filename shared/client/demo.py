@@ -31,9 +31,8 @@ class Loaded:
 async def load_demo(client: Client) -> Loaded:
     """Creates what is missing of the demo data; what is there is left as it is.
 
-    Loading it again changes nothing, also when somebody changed or deleted part of it meanwhile:
-    only ids that were never taken are created, and only pairs of which one side is new are
-    linked.
+    Loading it again changes nothing; what an interrupted load left out is added. An id that was
+    ever taken is not created anew, so that what somebody changed or deleted stays so.
 
     Raises:
         HoldfastError: A call did not succeed.
@@ -47,9 +46,7 @@ async def load_demo(client: Client) -> Loaded:
     for event_type in _EVENT_TYPES:
         await _create_event_type(client, loaded, event_type)
     for resource_id, event_type_id in _LINKS:
-        names = {f"resource {resource_id}", f"event type {event_type_id}"}
-        if names & set(loaded.created):
-            await _link(client, resource_id, event_type_id)
+        await _link(client, resource_id, event_type_id)
     return loaded
 
 
@@ -100,7 +97,7 @@ async def _link(client: Client, resource_id: str, event_type_id: str) -> None:
     try:
         await client.call(client.catalog.Link, request)
     except HoldfastError as error:
-        if error.reason != "NOT_FOUND":  # somebody deleted the other side: that stands
+        if error.reason != "NOT_FOUND":  # somebody deleted one side: that stands
             raise
 
 
@@ -199,7 +196,7 @@ _EVENT_TYPES: Final = (
     event_type_pb2.EventType(
         event_type_id="session",
         slug="session",
-        title="Session as long as you like",
+        title="Session of your choice",
         duration_options=[to_duration(hours * _HOUR) for hours in (1, 2, 5)],
         slot_interval=to_duration(_HOUR / 2),
     ),

@@ -156,7 +156,13 @@ def _show(session: Session, findings: Sequence[Finding]) -> None:
     clock = _clock(session)
     moved = f", moved by {text.offset(offset)}" if offset else ", this machine's"
     versions = ", ".join(f"{name} {version}" for name, version in _versions().items())
-    output.facts([("Clock", f"{clock['now']}{moved}"), ("Versions", versions)])
+    output.facts(
+        [
+            ("Addresses", f"from {_sources(findings)}"),
+            ("Clock", f"{clock['now']}{moved}"),
+            ("Versions", versions),
+        ]
+    )
     ill = [finding for finding in findings if not finding.is_well]
     output.line()
     if not ill:
@@ -166,6 +172,14 @@ def _show(session: Session, findings: Sequence[Finding]) -> None:
         output.line(Styled(f"{finding.service}: ", "bold red"), _complaint(finding))
     if any(finding.health.status != SERVING for finding in ill):
         output.line("Start the system with `make run`, or name addresses: see holdfast --help.")
+
+
+def _sources(findings: Sequence[Finding]) -> str:
+    """Where the addresses were found; each service by itself only where they differ."""
+    sources = {finding.address.source for finding in findings}
+    if len(sources) == 1:
+        return sources.pop()
+    return ", ".join(f"{finding.address.source} ({finding.service})" for finding in findings)
 
 
 def _complaint(finding: Finding) -> str:
@@ -189,5 +203,4 @@ _COLUMNS: Final = (
     Column[Finding]("STORE", lambda f: f.store if f.store in {"", _ANSWERED} else "failed"),
     Column[Finding]("ROUND TRIP", _round_trip),
     Column[Finding]("ADDRESS", lambda finding: finding.address.target),
-    Column[Finding]("FOUND IN", lambda finding: finding.address.source),
 )

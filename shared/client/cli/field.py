@@ -59,10 +59,9 @@ def fields_options(
                 help=f"Empty a field: {', '.join(words)}.",
             )(command)  # fmt: skip
         for each in reversed(fields):
-            needed = each.parameter in required
-            command = click.option(
-                *each.declaration, **{"default": None, **each.settings, "required": needed}
-            )(command)
+            # An explicit default would count as given, and nothing would be required any more.
+            more = {"required": True} if each.parameter in required else {"default": None}
+            command = click.option(*each.declaration, **{**each.settings, **more})(command)
         return command
 
     return decorate

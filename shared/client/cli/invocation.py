@@ -25,7 +25,8 @@ _DEFAULT_PATIENCE: Final = timedelta(seconds=10)
 class Invocation:
     """One run of the command; its options are filled in while they are read."""
 
-    environment: Mapping[str, str]
+    # The process's own for commands run without ``main``, as click's tools do.
+    environment: Mapping[str, str] = field(default_factory=lambda: os.environ)
     options: dict[str, Any] = field(default_factory=dict)
     # By which clock instants in a refusal are shown; a command that knows better sets it.
     shown_zone: str = "UTC"
@@ -110,14 +111,7 @@ def shared_options(*, hidden: bool) -> list[click.Parameter]:
 
 def current() -> Invocation:
     """Returns the invocation of the command that runs."""
-    return click.get_current_context().ensure_object(_FromProcess)
-
-
-class _FromProcess(Invocation):
-    """For commands run without ``main``, as click's own tools do."""
-
-    def __init__(self) -> None:
-        super().__init__(os.environ)
+    return click.get_current_context().ensure_object(Invocation)
 
 
 def _option(*names: str, **settings: Any) -> click.Option:
@@ -127,4 +121,4 @@ def _option(*names: str, **settings: Any) -> click.Option:
 def _remember(context: click.Context, option: click.Parameter, value: Any) -> None:
     """Keeps a value that was given; the one nearest to the command's name wins."""
     if value is not None and option.name is not None:
-        context.ensure_object(_FromProcess).options[option.name] = value
+        context.ensure_object(Invocation).options[option.name] = value

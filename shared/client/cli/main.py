@@ -6,6 +6,9 @@ import os
 import sys
 from collections.abc import Mapping, Sequence
 from io import TextIOWrapper
+from itertools import pairwise
+from shutil import get_terminal_size
+from textwrap import fill
 from typing import Final
 
 import click
@@ -108,7 +111,7 @@ def _tell(error: Exception, invocation: Invocation) -> int:
     if not isinstance(error, HoldfastError):
         raise error
     is_json = invocation.output == JSON
-    text = report.as_json(error) if is_json else report.as_text(error, invocation)
+    text = report.as_json(error) if is_json else _folded(report.as_text(error, invocation))
     click.echo(text, err=True)
     return report.exit_code(error)
 
@@ -122,15 +125,26 @@ def _tell_mistake(error: click.ClickException, *, as_json: bool) -> None:
     if as_json:
         click.echo(mistake_as_json(message, error.exit_code), err=True)
         return
-    click.echo(f"holdfast: {message}", err=True)
+    click.echo(_folded(f"holdfast: {message}"), err=True)
     context = error.ctx if isinstance(error, click.UsageError) else None
     if context is not None:
         click.echo(f"  see {context.command_path} --help", err=True)
 
 
+def _folded(text: str) -> str:
+    """Folds lines between words where a terminal would cut them anywhere."""
+    if not sys.stderr.isatty():
+        return text
+    width = get_terminal_size().columns
+    return "\n".join(
+        fill(line, width, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False)
+        for line in text.splitlines()
+    )
+
+
 def _wants_json(invocation: Invocation, arguments: Sequence[str]) -> bool:
     """Whether JSON was asked for, also on a line that could not be read to its end."""
-    pairs = zip(arguments, [*arguments[1:], ""], strict=True)
+    pairs = pairwise(arguments)
     return (
         invocation.output == JSON
         or any(name in {"-o", "--output"} and value == JSON for name, value in pairs)

@@ -130,11 +130,10 @@ class Output:
         self._write("", flush=True)
 
     def _draw(self, titles: Sequence[str], cells: Sequence[Sequence[str]]) -> None:
-        from rich import box  # noqa: PLC0415  # for terminals only
-        from rich.table import Table  # noqa: PLC0415
+        from rich.table import Table  # noqa: PLC0415  # for terminals only
         from rich.text import Text  # noqa: PLC0415
 
-        table = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="bold", show_edge=False)
+        table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
         for title in titles:
             # What is too wide goes on below: an id that is cut cannot be copied.
             table.add_column(title, overflow="fold")

@@ -7,14 +7,14 @@ from collections.abc import Sequence
 from datetime import date, datetime, timedelta
 from typing import Final, NamedTuple
 
-_LENGTH: Final = re.compile(r"(?:(\d{1,5})d)?(?:(\d{1,6})h)?(?:(\d{1,7})m(?:in)?)?")
-_MINUTES: Final = re.compile(r"\d{1,7}")
-_DATE: Final = re.compile(r"\d{4}-\d{2}-\d{2}")
-_MONTH: Final = re.compile(r"\d{4}-\d{2}")
+_LENGTH: Final = re.compile(r"(?:(\d{1,5})d)?(?:(\d{1,6})h)?(?:(\d{1,7})m(?:in)?)?", re.ASCII)
+_MINUTES: Final = re.compile(r"\d{1,7}", re.ASCII)
+_DATE: Final = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
+_MONTH: Final = re.compile(r"\d{4}-\d{2}", re.ASCII)
 _MOMENT: Final = re.compile(
-    r"\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}(?::\d{2})?(?:Z|[+-]\d{2}:\d{2})?", re.IGNORECASE
+    r"\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}(?::\d{2})?(?:Z|[+-]\d{2}:\d{2})?", re.ASCII | re.IGNORECASE
 )
-_WINDOW: Final = re.compile(r"(\d{1,2}):(\d{2})-(\d{1,2}):(\d{2})")
+_WINDOW: Final = re.compile(r"(\d{1,2}):(\d{2})-(\d{1,2}):(\d{2})", re.ASCII)
 _FIRST_YEAR: Final = 1970
 _LAST_YEAR: Final = 9998
 _MINUTES_PER_DAY: Final = 24 * 60

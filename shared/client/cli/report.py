@@ -43,7 +43,6 @@ _BY_REASON: Final[Mapping[str, ExitCode]] = {
 
 _ADVICE: Final[Mapping[str, str]] = {
     "CONTENDED": "run it again: nothing was changed",
-    "DURATION_NOT_OFFERED": "see `holdfast event-types list` for the lengths on offer",
     "ID_TAKEN": "choose another id; those of deleted things stay taken (undelete restores them)",
     "INACTIVE": "switch it on with `update … --active`",
     "INTERNAL": "the message carries an id: find it in the service's log",
@@ -72,7 +71,7 @@ def exit_code(error: HoldfastError) -> ExitCode:
 
 def as_text(error: HoldfastError, invocation: Invocation) -> str:
     """Returns what a person should know, one fact a line."""
-    lines = [f"holdfast: {error.reason}: {_message(error, invocation)}"]
+    lines = [f"holdfast: {error.reason}: {message_of(error, invocation)}"]
     lines += [f"  {field}: {description}" for field, description in error.fields]
     lines += [f"  {fact}" for fact in _facts(error, zone_or_utc(invocation.shown_zone))]
     advice = getattr(error, "__notes__", None) or [_advice(error)]
@@ -96,7 +95,8 @@ def as_json(error: HoldfastError) -> str:
     )
 
 
-def _message(error: HoldfastError, invocation: Invocation) -> str:
+def message_of(error: HoldfastError, invocation: Invocation) -> str:
+    """Returns the one sentence; of a service that did not speak, which one and where."""
     if error.is_answer or not error.service:
         return error.message
     where = f"{error.service} at {invocation.addresses()[error.service].target}"

@@ -57,8 +57,14 @@ def offset(value: timedelta) -> str:
 
 
 def lengths(values: Iterable[timedelta]) -> str:
-    """Writes lengths as ``1 h, 2 h, 5 h``."""
-    return ", ".join(length(value) for value in values)
+    """Writes lengths as ``1, 2 or 5 h``, ``1 or 2 days``, ``30 min or 1 h``."""
+    found = list(values)
+    if len(found) == 1:
+        return length(found[0])
+    for unit, word in ((timedelta(days=1), "days"), (timedelta(hours=1), "h")):
+        if found and all(not value % unit for value in found):
+            return f"{_alternatives([str(value // unit) for value in found])} {word}"
+    return _alternatives([length(value) for value in found])
 
 
 def day(value: date) -> str:
@@ -128,6 +134,10 @@ def count(number: int, noun: str) -> str:
 def labels(values: Mapping[str, str]) -> str:
     """Writes labels as ``floor=2, piano=yes``, by key."""
     return ", ".join(f"{key}={values[key]}" for key in sorted(values))
+
+
+def _alternatives(words: Sequence[str]) -> str:
+    return " or ".join(part for part in (", ".join(words[:-1]), words[-1]) if part) if words else ""
 
 
 def _weekdays(numbers: Sequence[int]) -> str:

@@ -16,6 +16,7 @@ from holdfast.availability.v1.booking_pb2 import (
 from shared.client.cli import text
 from shared.client.cli.exit_code import ExitCode
 from shared.client.cli.param import zone_or_utc
+from shared.client.cli.report import message_of
 from shared.client.cli.session import Session
 from shared.client.failure import HoldfastError
 from shared.client.value import from_timestamp, to_timestamp
@@ -45,7 +46,7 @@ async def may_delete(
     try:
         ahead = await _ahead(session, request)
     except HoldfastError as error:
-        note(f"Its upcoming bookings cannot be read: {error.message}")
+        note(f"Its upcoming bookings cannot be read: {message_of(error, session.invocation)}")
     else:
         for line in describe(ahead):
             note(line)

@@ -1,0 +1,200 @@
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import click
+import pytest
+
+from shared.client.cli.main import root, run
+
+Call = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def call(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Call:
+    """Runs one command line where no system was ever started."""
+    monkeypatch.chdir(tmp_path)
+
+    def run_it(*arguments: str) -> tuple[int, str, str]:
+        code = run(arguments, {"HOLDFAST_CATALOG_ADDRESS": "127.0.0.1:1"})
+        captured = capsys.readouterr()
+        return code, captured.out, captured.err
+
+    return run_it
+
+
+def test_help_is_a_success_and_documents_the_exit_codes(call: Call) -> None:
+    code, out, _ = call("--help")
+
+    assert code == 0
+    for line in (
+        "0  done",
+        "1  refused",
+        "2  the command",
+        "3  not found",
+        "4  taken",
+        "5  a serv",
+    ):
+        assert f"  {line}" in out
+
+
+def test_help_lists_every_command(call: Call) -> None:
+    _, out, _ = call("--help")
+
+    for name in root().list_commands(click.Context(root())):
+        assert f"\n  {name} " in out
+
+
+def test_version_is_a_success(call: Call) -> None:
+    code, out, _ = call("--version")
+
+    assert code == 0
+    assert out.startswith("holdfast ")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        [],
+        ["nonsense"],
+        ["slots"],
+        ["slots", "studio-a", "9.3.2027", "--duration", "60"],
+        ["slots", "studio-a", "2027-03-09", "--duration", "long"],
+        ["slots", "studio-a", "2027-03-09", "--duration", "60", "--time-zone", "Europe/Berln"],
+        ["month", "studio-a", "--month", "2027-13"],
+        ["book", "studio-a", "10:00"],
+        ["book", "studio-a", "2027-03-09T10:00", "--request-id", "7"],
+        ["-o", "xml", "doctor"],
+        ["--timeout", "0", "doctor"],
+        ["--timeout", "soon", "doctor"],
+        ["bookings", "list", "--limit", "0"],
+        ["bookings", "list", "--state", "lost"],
+        ["resources", "create", "x", "--name", "X", "--type", "boat", "--time-zone", "UTC"],
+        ["resources", "create", "x"],
+        ["resources", "update", "x"],
+        ["resources", "update", "x", "--description", "a", "--clear", "description"],
+        ["resources", "delete", "x"],
+        ["schedules", "override", "set", "x", "2027-03-09"],
+        ["schedules", "override", "set", "x", "2027-03-09", "--closed", "--hours", "9:00-10:00"],
+    ],
+    ids=" ".join,
+)
+def test_a_wrong_command_line_ends_with_two(call: Call, arguments: list[str]) -> None:
+    code, out, err = call(*arguments)
+
+    assert code == 2
+    assert out == ""
+    assert err
+
+
+def test_a_misspelt_zone_is_answered_with_the_right_one(call: Call) -> None:
+    _, _, err = call("slots", "studio-a", "2027-03-09", "--time-zone", "europe/berln")
+
+    assert "did you mean Europe/Berlin" in err
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["-o", "json", "nonsense"],
+        ["slots", "studio-a", "soon", "-o", "json"],
+        ["--output=json", "slots", "studio-a", "2027-03-09", "--nonsense"],
+        ["slots", "--nonsense", "-ojson"],
+    ],
+    ids=" ".join,
+)
+def test_a_wrong_command_line_is_json_where_json_was_asked_for(
+    call: Call, arguments: list[str]
+) -> None:
+    code, out, err = call(*arguments)
+
+    assert code == 2
+    assert out == ""
+    assert json.loads(err)["error"]["reason"] == "USAGE"
+    assert json.loads(err)["error"]["exit_code"] == 2
+
+
+def test_a_service_that_is_not_there_ends_with_five(call: Call) -> None:
+    code, out, err = call("resources", "list")
+
+    assert code == 5
+    assert out == ""
+    assert "holdfast: UNAVAILABLE: catalog at 127.0.0.1:1 cannot be reached" in err
+
+
+def test_shared_options_are_taken_before_and_after_the_command(
+    call: Call, unused_tcp_port: int
+) -> None:
+    address = f"127.0.0.1:{unused_tcp_port}"
+
+    for arguments in (
+        ["--catalog", address, "resources", "list"],
+        ["resources", "--catalog", address, "list"],
+        ["resources", "list", "--catalog", address],
+        ["--catalog", "127.0.0.1:2", "resources", "list", "--catalog", address],
+    ):
+        code, _, err = call(*arguments)
+
+        assert code == 5
+        assert address in err
+
+
+def test_an_endpoints_file_that_cannot_be_read_says_what_to_do(call: Call, tmp_path: Path) -> None:
+    (tmp_path / ".holdfast").mkdir()
+    (tmp_path / ".holdfast" / "endpoints.json").write_text("{")
+
+    code, _, err = call("doctor")
+
+    assert code == 2
+    assert "endpoints.json cannot be read" in err
+    assert "--catalog" in err
+
+
+def test_help_loads_neither_grpc_nor_rich() -> None:
+    program = (
+        "import sys\n"
+        "from shared.client.cli.main import run\n"
+        "run(['--help'], {})\n"
+        "print(sorted({'grpc', 'rich', 'google', 'asyncio'} & set(sys.modules)), file=sys.stderr)"
+    )
+
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+
+    assert done.stderr == "[]\n"
+
+
+def _commands(group: click.Group, path: str) -> list[tuple[str, click.Command]]:
+    context = click.Context(group)
+    found: list[tuple[str, click.Command]] = []
+    for name in group.list_commands(context):
+        command = group.get_command(context, name)
+        assert command is not None
+        below = f"{path} {name}"
+        found += (
+            _commands(command, below) if isinstance(command, click.Group) else [(below, command)]
+        )
+    return found
+
+
+def test_every_command_has_help_and_an_example_of_itself() -> None:
+    for path, command in _commands(root(), "holdfast"):
+        assert command.help, path
+        examples = getattr(command, "examples", ())
+        assert examples, path
+        assert all(example.startswith(path) for example in examples), path
+
+
+def test_every_commands_help_can_be_shown(call: Call) -> None:
+    for path, _ in _commands(root(), "holdfast"):
+        code, out, _ = call(*path.split()[1:], "--help")
+
+        assert code == 0
+        assert f"Usage: {path}" in out
