@@ -63,14 +63,6 @@ class DemoDataRefused(LauncherError):
         super().__init__(f"the demo data could not be loaded; the end of {log}:\n{last_lines}")
 
 
-def without_traceback(lines: str) -> str:
-    """Replaces a Python traceback at the end of a log by its last line, which says it all."""
-    before, found, trace = lines.rpartition("Traceback (most recent call last):")
-    if not found:
-        return lines
-    return (before + trace.strip().splitlines()[-1]).strip()
-
-
 def _missing_module(lines: str) -> str:
     last = lines.strip().splitlines()[-1] if lines.strip() else ""
     if last.startswith("ModuleNotFoundError: No module named "):

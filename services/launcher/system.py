@@ -15,10 +15,10 @@ from services.launcher.failure import (
     AlreadyRunning,
     ChildEnded,
     DemoDataRefused,
-    without_traceback,
 )
 from services.launcher.kept import Kept, read_kept, remove_endpoints, write_endpoints, write_kept
 from services.launcher.listener import Listener, ReservedPort, answers
+from services.launcher.log_end import log_end
 from services.launcher.options import SERVICES, Options
 from services.launcher.service import environment_of, start_service
 from services.launcher.stopping import StopSignals
@@ -147,14 +147,13 @@ class System:
             elif not deadline.pause():
                 child = self._services[name]
                 fact = f"was not ready after {_READY_PATIENCE.total_seconds():g} s"
-                raise ChildEnded(name, fact, child.log, without_traceback(child.last_lines()))
+                raise ChildEnded(name, fact, child.log, log_end(child))
 
     def _refuse_ended_children(self) -> None:
         for name, child in (self._stores.children() | self._services).items():
             code = child.exit_code()
             if code is not None:
-                lines = without_traceback(child.last_lines())
-                raise ChildEnded(name, how_it_ended(code), child.log, lines)
+                raise ChildEnded(name, how_it_ended(code), child.log, log_end(child))
 
     def _load_demo(self) -> None:
         self._console.progress("loading the demo data")
@@ -169,7 +168,7 @@ class System:
         )
         if loading.wait(_DEMO_PATIENCE) != 0:
             loading.stop(signal.SIGKILL, timedelta(seconds=1))
-            raise DemoDataRefused(loading.log, without_traceback(loading.last_lines()))
+            raise DemoDataRefused(loading.log, log_end(loading))
         loaded = (*self._kept.demo_loaded_into, self._stores.name)
         self._kept = replace(self._kept, demo_loaded_into=loaded)
         write_kept(self._options.data, self._kept)
