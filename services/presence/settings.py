@@ -31,6 +31,7 @@ class PresenceSettings(ServerSettings):
         ge=0,
         description="until an unknown resource, or a silent catalog, is asked after again",
     )
+    catalog_entries: int = Field(50_000, ge=1, description="resources remembered at most")
     hold_timeout_seconds: float = Field(
         10.0, ge=0.1, le=3600, description="how long a hold outlives its last heartbeat"
     )
@@ -48,4 +49,5 @@ class PresenceSettings(ServerSettings):
             fresh=timedelta(seconds=self.catalog_fresh_seconds),
             doubtful=timedelta(seconds=self.catalog_doubtful_seconds),
             patience=timedelta(seconds=self.catalog_timeout_seconds),
+            entries=self.catalog_entries,
         )

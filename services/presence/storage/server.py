@@ -98,10 +98,7 @@ class HoldServer:
             facts = await self._asked(self._client.info("server"))
         except StoreUnavailable as error:
             raise StartRefused(f"{error}: {error.__cause__}") from error
-        version = str(facts["redis_version"])
-        if tuple(map(int, version.split(".")[:2])) < OLDEST_VERSION:
-            oldest = ".".join(map(str, OLDEST_VERSION))
-            raise StartRefused(f"the hold store has version {version}; {oldest} is the oldest")
+        refuse_old(str(facts["redis_version"]))
 
     async def close(self) -> None:
         """Closes all connections."""
@@ -166,6 +163,17 @@ class HoldServer:
             self._answered = False
             logger.error("store does not answer", extra={"cause": str(error)})
         return StoreUnavailable("the hold store cannot be reached")
+
+
+def refuse_old(version: str) -> None:
+    """Checks a version in Redis's numbers, which Valkey speaks too.
+
+    Raises:
+        StartRefused: The scripts need a newer one.
+    """
+    if tuple(map(int, version.split(".")[:2])) < OLDEST_VERSION:
+        oldest = ".".join(map(str, OLDEST_VERSION))
+        raise StartRefused(f"the hold store has version {version}; {oldest} is the oldest")
 
 
 def _by_digest(client: Redis, call: ScriptCall) -> Awaitable[Any]:

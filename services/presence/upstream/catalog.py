@@ -9,7 +9,6 @@ from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Final
 
 import grpc
 
@@ -20,8 +19,6 @@ from shared.runtime import log
 from shared.runtime.deadline import time_remaining
 from shared.runtime.interceptor import REQUEST_ID_KEY
 
-_MOST_REMEMBERED: Final = 50_000
-
 logger = logging.getLogger("holdfast.presence.catalog")
 
 _Name = tuple[str, str]
@@ -29,17 +26,19 @@ _Name = tuple[str, str]
 
 @dataclass(frozen=True, slots=True)
 class Memory:
-    """For how long answers count, and how long one is waited for.
+    """For how long answers count, how many are kept, and how long one is waited for.
 
     Attributes:
         fresh: A resource that is known.
         doubtful: One that is not, or of which the catalog could not be asked.
         patience: For the catalog's answer.
+        entries: Resources at most; the one unused for longest is forgotten.
     """
 
     fresh: timedelta
     doubtful: timedelta
     patience: timedelta
+    entries: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +144,7 @@ class CatalogRules:
     def _remember(self, name: _Name, rule: HoldRule | None, duration: timedelta) -> HoldRule | None:
         self._known[name] = _Known(rule, self._monotonic() + duration.total_seconds())
         self._known.move_to_end(name)
-        if len(self._known) > _MOST_REMEMBERED:
+        if len(self._known) > self._memory.entries:
             self._known.popitem(last=False)
         return rule
 
