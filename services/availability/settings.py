@@ -14,14 +14,17 @@ class AvailabilitySettings(ServerSettings):
 
     postgres_url: str = Field(description="libpq URL of this service's own database")
     postgres_connections: int = Field(
-        10, ge=1, le=200, description="most at once; further statements wait for one"
+        default=10, ge=1, le=200, description="most at once; further statements wait for one"
     )
     postgres_timeout_seconds: float = Field(
-        5.0, gt=0, le=60, description="for a free connection, for a lock, and for a statement"
+        default=5.0,
+        gt=0,
+        le=60,
+        description="for a free connection, for a lock, and for a statement",
     )
     catalog_address: str = Field(description="host:port of the catalog, or another gRPC target")
     catalog_fresh_seconds: float = Field(
-        1.0, ge=0, le=60, description="until a change in the catalog is noticed"
+        default=1.0, ge=0, le=60, description="until a change in the catalog is noticed"
     )
 
     def postgres_timeout(self) -> timedelta:

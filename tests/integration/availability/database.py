@@ -1,0 +1,65 @@
+"""A migrated database, and what is in it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, LiteralString
+
+import psycopg
+from psycopg import sql
+
+from services.availability.bootstrap import migrate
+from services.availability.settings import AvailabilitySettings
+from shared.embedded.database import drop_database
+from tests import stores
+
+TABLES = (
+    "days",
+    "bookings",
+    "booking_items",
+    "booking_history",
+    "request_keys",
+    "feeds",
+    "outbox",
+)
+
+
+@contextmanager
+def migrated_database(server: stores.PostgresServer) -> Iterator[str]:
+    """The address of a database at the head revision."""
+    name = stores.fresh_database(server)
+    url = server.url(name)
+    migrate(settings_for(url))
+    try:
+        yield url
+    finally:
+        drop_database(server.url("postgres"), name)
+
+
+def settings_for(url: str, **changes: Any) -> AvailabilitySettings:
+    """Settings on a throw-away database, with a catalog that nobody asks."""
+    given = {"postgres_url": url, "catalog_address": "127.0.0.1:1", "throwaway_data": True}
+    return AvailabilitySettings.model_validate(given | changes)
+
+
+def dump(url: str, organization_id: str = "") -> dict[str, list[str]]:
+    """Every row of an organization, or of all, by table."""
+    statement = sql.SQL("select t::text from {} t where %s in ('', organization_id) order by 1")
+    with psycopg.connect(url, autocommit=True) as connection:
+        return {
+            table: [
+                row[0]
+                for row in connection.execute(
+                    statement.format(sql.Identifier(table)), (organization_id,)
+                )
+            ]
+            for table in TABLES
+        }
+
+
+def rows(url: str, statement: LiteralString, *parameters: Any) -> list[tuple[Any, ...]]:
+    """What a statement finds."""
+    with psycopg.connect(url, autocommit=True) as connection:
+        cursor = connection.execute(statement, parameters)
+        return cursor.fetchall() if cursor.description else []
