@@ -166,8 +166,9 @@ def _advise(error: HoldfastError, request: CreateBookingRequest, zone: ZoneInfo)
     if error.reason in _ANOTHER_START:
         day = from_timestamp(request.start_time).astimezone(zone).date()
         minutes = request.duration.ToTimedelta() // timedelta(minutes=1)
+        error.add_note("see what is free:")
         error.add_note(
-            f"see what is free: holdfast slots {request.items[0].resource_id} {day}"
+            f"  holdfast slots {request.items[0].resource_id} {day}"
             f" --duration {minutes} --event-type {request.event_type_id}"
         )
 

@@ -20,6 +20,7 @@ from shared.client.cli.output import Output, PipeClosed, mistake_as_json
 from shared.client.cli.text import clean
 
 _HERE: Final = "shared.client.cli"
+_COMMAND_INDENT: Final = " " * 4
 
 _SECTIONS: Final[Mapping[str, Mapping[str, Lazy]]] = {
     "See what is free": {
@@ -132,12 +133,17 @@ def _tell_mistake(error: click.ClickException, *, as_json: bool) -> None:
 
 
 def _folded(text: str) -> str:
-    """Folds lines between words where a terminal would cut them anywhere."""
+    """Folds lines between words where a terminal would cut them anywhere.
+
+    Commands stand further in, and stay whole: what is folded cannot be copied.
+    """
     if not sys.stderr.isatty():
         return text
     width = get_terminal_size().columns
     return "\n".join(
-        fill(line, width, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False)
+        line
+        if line.startswith(_COMMAND_INDENT)
+        else fill(line, width, subsequent_indent="  ", break_long_words=False)
         for line in text.splitlines()
     )
 

@@ -121,7 +121,7 @@ def test_a_wrong_command_line_is_json_where_json_was_asked_for(
 
 
 def test_a_service_that_is_not_there_ends_with_five(call: Call) -> None:
-    code, out, err = call("resources", "list")
+    code, out, err = call("resources", "list", "--timeout", "0.2")
 
     assert code == 5
     assert out == ""
@@ -139,7 +139,7 @@ def test_shared_options_are_taken_before_and_after_the_command(
         ["resources", "list", "--catalog", address],
         ["--catalog", "127.0.0.1:2", "resources", "list", "--catalog", address],
     ):
-        code, _, err = call(*arguments)
+        code, _, err = call("--timeout", "0.2", *arguments)
 
         assert code == 5
         assert address in err

@@ -1,0 +1,113 @@
+"""What help and the README show is run as they show it."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+
+from shared.client.cli.main import root
+from tests.e2e.cli.desk import Desk
+from tests.e2e.running import ROOT
+
+# In this order the examples of all commands make one day's work.
+_ORDER = (
+    "holdfast",
+    "holdfast demo load",
+    "holdfast schedules list",
+    "holdfast schedules show",
+    "holdfast schedules create",
+    "holdfast schedules update",
+    "holdfast schedules delete",
+    "holdfast schedules override set",
+    "holdfast schedules override list",
+    "holdfast schedules override delete",
+    "holdfast event-types list",
+    "holdfast event-types show",
+    "holdfast event-types create",
+    "holdfast event-types update",
+    "holdfast resources list",
+    "holdfast resources show",
+    "holdfast resources create",
+    "holdfast resources update",
+    "holdfast link",
+    "holdfast unlink",
+    "holdfast month",
+    "holdfast slots",
+    "holdfast day",
+    "holdfast book",
+    "holdfast bookings list",
+    "holdfast bookings show",
+    "holdfast bookings cancel",
+    "holdfast verify",
+    "holdfast doctor",
+    "holdfast event-types delete",
+    "holdfast event-types undelete",
+    "holdfast resources delete",
+    "holdfast resources undelete",
+)
+# It works on a data folder, and has tests of its own.
+_APART = {"holdfast wipe"}
+
+
+def _examples(command: click.Command, path: str) -> Iterator[tuple[str, tuple[str, ...]]]:
+    examples = getattr(command, "examples", ())
+    if examples:
+        yield path, examples
+    if isinstance(command, click.Group):
+        context = click.Context(command)
+        for name in command.list_commands(context):
+            below = command.get_command(context, name)
+            assert below is not None
+            yield from _examples(below, f"{path} {name}")
+
+
+def test_every_example_of_help_works(desk: Desk) -> None:
+    examples = dict(_examples(root(), "holdfast"))
+    assert set(examples) == {*_ORDER, *_APART}
+    hours = iter(range(8, 22))
+
+    ran: set[str] = set()
+    for example in (example for path in _ORDER for example in examples[path]):
+        if example in ran:
+            continue
+        ran.add(example)
+        if "BOOKING" in example.split():
+            start = f"2027-04-01T{next(hours):02d}:00"
+            booked = desk.json("book", "studio-b", start, "--duration", "60")
+            example = example.replace("BOOKING", booked["booking_id"])  # noqa: PLW2901
+        done = desk.run(*shlex.split(example)[1:])
+
+        assert done.returncode == 0, f"{example}\n{done.stderr}"
+        assert done.stdout or "No " in done.stderr, example
+
+
+def test_every_command_of_the_readme_works(desk: Desk) -> None:
+    readme = (ROOT / "README.md").read_text("utf-8")
+    commands = re.findall(r"^(?:\.venv/bin/)?(holdfast .*)$", readme, re.MULTILINE)
+    assert len(commands) >= 5
+
+    for command in commands:
+        done = desk.run(*shlex.split(command, comments=True)[1:])
+
+        assert done.returncode == 0, f"{command}\n{done.stderr}"
+        assert done.stdout, command
+
+
+def test_the_examples_of_wipe_work_on_a_folder_that_nobody_uses(tmp_path: Path) -> None:
+    data = tmp_path / ".holdfast"
+    data.mkdir()
+    (data / "launcher.json").write_text("{}")
+    (wipe,) = [each for path, each in _examples(root(), "holdfast") if path == "holdfast wipe"]
+    asking, sure = wipe
+
+    asked = Desk(tmp_path).run(*asking.split()[1:])
+    assert asked.returncode == 2  # nobody is there to answer
+    assert data.exists()
+
+    done = Desk(tmp_path).run(*sure.split()[1:])
+    assert done.returncode == 0
+    assert not data.exists()
