@@ -124,14 +124,11 @@ def test_root_without_namespaces_runs_it_as_an_ordinary_user(data_folder: Path) 
 
 @_is_root
 def test_an_ordinary_user_without_a_name_runs_both(data_folder: Path) -> None:
-    python = ordinary_user.python_for_everybody()
+    python = ordinary_user.python()
     os.chown(data_folder, ordinary_user.UID, ordinary_user.UID)
 
     with (
-        serving([python, "-B", _SERVE, data_folder], **ordinary_user.as_ordinary_user()) as (
-            _,
-            servers,
-        ),
+        serving([*python, _SERVE, data_folder]) as (_, servers),
         psycopg.connect(servers["postgres"]) as connection,
     ):
         row = connection.execute("SELECT 1").fetchone()
