@@ -1,0 +1,202 @@
+"""What tests of presence say to it, and a catalog that says what they want."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+import grpc
+import pytest
+from google.protobuf.timestamp_pb2 import Timestamp
+from google.rpc import error_details_pb2
+from google.type import date_pb2
+from grpc_status import rpc_status
+
+from holdfast.catalog.v1 import resource_pb2
+from holdfast.presence.v1 import presence_pb2, presence_pb2_grpc
+
+DAY = date(2027, 3, 9)
+START = datetime(2027, 3, 9, 14, tzinfo=UTC)
+HOUR = timedelta(hours=1)
+
+
+def new_session() -> str:
+    return secrets.token_urlsafe(16)
+
+
+def new_organization() -> str:
+    return f"org-{secrets.token_hex(6)}"
+
+
+class Catalog:
+    """A catalog that knows what a test tells it, every other resource too, and can fail."""
+
+    def __init__(self) -> None:
+        self.unknown: set[str] = set()
+        self.resources: dict[str, resource_pb2.Resource] = {}
+        self.asked: list[str] = []
+        self.fails_with: grpc.StatusCode | None = None
+        self.was_asked = asyncio.Event()
+        self.answers = asyncio.Event()
+        self.answers.set()
+
+    def know(self, resource_id: str, **facts: Any) -> None:
+        self.resources[resource_id] = resource_pb2.Resource(resource_id=resource_id, **facts)
+
+    async def get_resource(
+        self, request: resource_pb2.GetResourceRequest, context: Any
+    ) -> resource_pb2.GetResourceResponse:
+        self.asked.append(request.resource_id)
+        self.was_asked.set()
+        await self.answers.wait()
+        if self.fails_with is not None:
+            await context.abort(self.fails_with, "told to")
+        if request.resource_id in self.unknown:
+            await context.abort(grpc.StatusCode.NOT_FOUND, "unknown")
+        known = self.resources.get(request.resource_id)
+        return resource_pb2.GetResourceResponse(
+            resource=known or resource_pb2.Resource(resource_id=request.resource_id)
+        )
+
+
+@asynccontextmanager
+async def running_catalog(catalog: Catalog, listen: str = "127.0.0.1:0") -> AsyncIterator[str]:
+    """Serves it; yields its address."""
+    get_resource = grpc.unary_unary_rpc_method_handler(
+        catalog.get_resource,
+        request_deserializer=resource_pb2.GetResourceRequest.FromString,
+        response_serializer=resource_pb2.GetResourceResponse.SerializeToString,
+    )
+    server = grpc.aio.server()
+    server.add_generic_rpc_handlers(
+        [
+            grpc.method_handlers_generic_handler(
+                "holdfast.catalog.v1.CatalogService", {"GetResource": get_resource}
+            )
+        ]
+    )
+    port = server.add_insecure_port(listen)
+    await server.start()
+    try:
+        yield f"127.0.0.1:{port}"
+    finally:
+        catalog.answers.set()
+        await server.stop(0)
+
+
+async def until(fact: Callable[[], Awaitable[bool]], *, poll_seconds: float = 0.002) -> None:
+    """Asks again and again until the answer is yes; the test's timeout ends a no."""
+    while not await fact():  # noqa: ASYNC110  # the fact is another process's, without an event
+        await asyncio.sleep(poll_seconds)
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """What a refused call said."""
+
+    code: grpc.StatusCode
+    reason: str
+    message: str
+    metadata: Mapping[str, str]
+    fields: tuple[str, ...]
+
+
+async def refusal(call: Awaitable[Any]) -> Refusal:
+    """Awaits a call that must be refused."""
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await call
+    return refusal_of(caught.value)
+
+
+def refusal_of(error: grpc.aio.AioRpcError) -> Refusal:
+    status: Any = rpc_status.from_call(error)  # type: ignore[arg-type]  # an AioRpcError serves
+    assert status is not None, error
+    info, bad = error_details_pb2.ErrorInfo(), error_details_pb2.BadRequest()
+    for detail in status.details:
+        detail.Unpack(info)
+        detail.Unpack(bad)
+    fields = tuple(violation.field for violation in bad.field_violations)
+    return Refusal(error.code(), info.reason, error.details() or "", dict(info.metadata), fields)
+
+
+@dataclass(frozen=True)
+class Client:
+    """Calls presence for one organization."""
+
+    channel: grpc.aio.Channel
+    organization_id: str = field(default_factory=new_organization)
+
+    @property
+    def stub(self) -> presence_pb2_grpc.PresenceServiceStub:
+        return presence_pb2_grpc.PresenceServiceStub(self.channel)
+
+    def elsewhere(self) -> Client:
+        """The same server, asked for another organization."""
+        return Client(self.channel)
+
+    async def heartbeat(
+        self,
+        session: str,
+        resource_id: str = "studio-a",
+        *,
+        hold_id: str = "",
+        start: datetime = START,
+        length: timedelta = HOUR,
+        timeout: float | None = None,
+    ) -> presence_pb2.HeartbeatResponse:
+        request = presence_pb2.HeartbeatRequest(
+            organization_id=self.organization_id,
+            session=session,
+            resource_id=resource_id,
+            hold_id=hold_id,
+        )
+        request.start_time.FromDatetime(start)
+        request.duration.FromTimedelta(length)
+        return await self.stub.Heartbeat(request, timeout=timeout)
+
+    async def outcome(self, session: str, resource_id: str = "studio-a", **options: Any) -> str:
+        """Tries a heartbeat: "granted", or the reason of its refusal."""
+        try:
+            await self.heartbeat(session, resource_id, **options)
+        except grpc.aio.AioRpcError as error:
+            return refusal_of(error).reason
+        return "granted"
+
+    async def leave(self, session: str, resource_id: str = "", hold_id: str | None = None) -> int:
+        request = presence_pb2.LeaveRequest(
+            organization_id=self.organization_id,
+            session=session,
+            resource_id=resource_id,
+            hold_id=hold_id,
+        )
+        return (await self.stub.Leave(request)).released
+
+    async def holds(
+        self, *resource_ids: str, dates: tuple[date, ...] = (DAY,)
+    ) -> list[presence_pb2.Hold]:
+        request = presence_pb2.GetDatePresenceRequest(
+            organization_id=self.organization_id,
+            resource_ids=resource_ids or ("studio-a",),
+            dates=[date_pb2.Date(year=d.year, month=d.month, day=d.day) for d in dates],
+        )
+        return list((await self.stub.GetDatePresence(request)).holds)
+
+    async def spans(self, *resource_ids: str, dates: tuple[date, ...] = (DAY,)) -> list[str]:
+        """The holds as "resource HH:MM-HH:MM"."""
+        return [
+            f"{hold.resource_id} {_clock(hold.start_time)}-{_clock(hold.end_time)}"
+            for hold in await self.holds(*resource_ids, dates=dates)
+        ]
+
+
+def moment(stamp: Timestamp) -> datetime:
+    return stamp.ToDatetime(UTC)
+
+
+def _clock(stamp: Timestamp) -> str:
+    return f"{moment(stamp):%H:%M}"

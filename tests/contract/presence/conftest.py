@@ -1,0 +1,57 @@
+"""A presence in this process, on a real store, beside a catalog that obeys the test."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Any
+
+import grpc
+import pytest
+
+from services.presence.bootstrap import wired
+from services.presence.settings import PresenceSettings
+from shared.runtime.server import started
+from tests.contract.presence.client import Catalog, Client, running_catalog
+
+Serve = Callable[..., AbstractAsyncContextManager[Client]]
+
+# A refusal that names a hundred fields is larger than what a channel takes by default.
+_CHANNEL_OPTIONS = (("grpc.max_metadata_size", 65_536),)
+
+
+@asynccontextmanager
+async def served(settings: PresenceSettings) -> AsyncIterator[Client]:
+    async with (
+        started(settings, wired) as running,
+        grpc.aio.insecure_channel(running.address, options=_CHANNEL_OPTIONS) as channel,
+    ):
+        yield Client(channel)
+
+
+@pytest.fixture
+async def catalog() -> Catalog:
+    return Catalog()
+
+
+@pytest.fixture
+async def catalog_address(catalog: Catalog) -> AsyncIterator[str]:
+    async with running_catalog(catalog) as address:
+        yield address
+
+
+@pytest.fixture
+def serve(valkey_url: str, catalog_address: str) -> Serve:
+    """``serve(**settings)``: a presence with settings of the test's own."""
+
+    def with_settings(**changes: Any) -> AbstractAsyncContextManager[Client]:
+        settings = {"redis_url": valkey_url, "catalog_address": catalog_address} | changes
+        return served(PresenceSettings.model_validate(settings))
+
+    return with_settings
+
+
+@pytest.fixture
+async def client(serve: Serve) -> AsyncIterator[Client]:
+    async with serve() as client:
+        yield client

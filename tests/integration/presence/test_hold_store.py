@@ -1,0 +1,211 @@
+"""What the store leaves in Redis, and for how long."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+import redis
+
+from services.presence.domain.hold import HoldKey, HoldRule, holder_of
+from services.presence.domain.refusal import SlotHeld
+from services.presence.storage.hold import RedisHolds
+from services.presence.storage.layout import PARTITIONS, holds_key
+from services.presence.storage.server import HoldServer, Script, ScriptCall
+from shared.runtime.failure import StoreUnavailable
+from shared.slots.quantum import Span
+from tests.integration.presence.conftest import MOST_CONNECTIONS, MakeHolds
+
+SHORT = timedelta(milliseconds=50)
+SPAN = Span(2_000_000, 2_000_004)
+HOLDER = holder_of("org", "a-session-of-22-letters")
+RIVAL = holder_of("org", "another-session-of-many")
+OURS = HoldKey(HOLDER, "studio-a", "")
+THEIRS = HoldKey(RIVAL, "studio-a", "")
+
+
+async def until(fact: Callable[[], Awaitable[bool]]) -> None:
+    """Asks again and again until the answer is yes."""
+    async with asyncio.timeout(5):
+        while not await fact():  # noqa: ASYNC110  # time passes in the store, without an event
+            await asyncio.sleep(0.005)
+
+
+async def test_keys_disappear_after_the_last_hold_in_them(
+    make_holds: MakeHolds, store: redis.Redis
+) -> None:
+    await make_holds(timeout=SHORT).keep(OURS, SPAN, HoldRule.EXCLUSIVE)
+    assert store.dbsize() == 2
+
+    async def is_empty() -> bool:
+        return store.dbsize() == 0
+
+    await until(is_empty)
+
+
+async def test_keys_live_as_long_as_a_hold_in_them(
+    make_holds: MakeHolds, store: redis.Redis
+) -> None:
+    long, short = make_holds(timeout=timedelta(minutes=5)), make_holds(timeout=SHORT)
+    await long.keep(OURS, SPAN, HoldRule.EXCLUSIVE)
+
+    await short.keep(HoldKey(HOLDER, "studio-a", "second"), SPAN, HoldRule.EXCLUSIVE)
+
+    assert [key for key in store.scan_iter() if int(str(store.pttl(key))) < 299_000] == []
+
+
+async def test_dead_holds_go_when_another_is_acquired(
+    make_holds: MakeHolds, store: redis.Redis
+) -> None:
+    short = make_holds(timeout=SHORT)
+    for number in range(5):
+        await short.keep(
+            HoldKey(holder_of("org", f"s{number}"), "studio-a", ""), SPAN, HoldRule.SHARED
+        )
+
+    async def all_are_dead() -> bool:
+        return not await short.live("org", ["studio-a"], SPAN)
+
+    await until(all_are_dead)
+    assert int(str(store.hlen(holds_key("org", "studio-a")))) >= 1
+
+    await make_holds().keep(OURS, SPAN, HoldRule.SHARED)
+
+    assert store.hkeys(holds_key("org", "studio-a")) == [HOLDER.holder_id.encode()]
+
+
+async def test_a_dead_hold_is_not_renewed(make_holds: MakeHolds) -> None:
+    short = make_holds(timeout=SHORT)
+    await short.keep(OURS, SPAN, HoldRule.EXCLUSIVE)
+
+    async def is_dead() -> bool:
+        return not await short.live("org", ["studio-a"], SPAN)
+
+    await until(is_dead)
+
+    assert await short.keep(OURS, SPAN, None) is None
+
+
+async def test_a_holder_that_wanders_leaves_no_trail(
+    make_holds: MakeHolds, store: redis.Redis
+) -> None:
+    short = make_holds(timeout=timedelta(milliseconds=5))
+    for number in range(2_000):
+        await short.keep(HoldKey(HOLDER, f"room-{number}", ""), SPAN, HoldRule.EXCLUSIVE)
+
+    trail = sum(int(str(store.zcard(key))) for key in store.scan_iter(match="*:holder:*"))
+    assert trail < 1_000
+
+
+@pytest.mark.parametrize("hold_id", ["", "second"])
+async def test_a_release_leaves_no_field(
+    holds: RedisHolds, store: redis.Redis, hold_id: str
+) -> None:
+    await holds.keep(HoldKey(HOLDER, "studio-a", hold_id), SPAN, HoldRule.EXCLUSIVE)
+
+    await holds.release(HOLDER, "studio-a", hold_id)
+
+    assert not store.exists(holds_key("org", "studio-a"))
+
+
+async def test_every_call_touches_the_keys_of_one_partition(
+    holds: RedisHolds, valkey_url: str
+) -> None:
+    rooms = [f"room-{number}" for number in range(200)]
+    with redis.Redis.from_url(valkey_url) as watcher, watcher.monitor() as monitor:
+        for room in rooms:
+            await holds.keep(HoldKey(HOLDER, room, ""), SPAN, HoldRule.EXCLUSIVE)
+        await holds.keep(HoldKey(HOLDER, "room-0", ""), SPAN, None)
+        with pytest.raises(SlotHeld):
+            await holds.keep(HoldKey(RIVAL, "room-0", ""), SPAN, HoldRule.EXCLUSIVE)
+        await holds.live("org", rooms, SPAN)
+        await holds.release(HOLDER, "room-0", None)
+        await holds.release_all(HOLDER)
+        with redis.Redis.from_url(valkey_url) as last:
+            last.echo("end")
+        calls = list(_calls(monitor))
+
+    tags = [set(re.findall(r"\{(.*?)\}", " ".join(call))) for call in calls]
+    assert len(calls) > 200 + 3
+    assert [call for call, found in zip(calls, tags, strict=True) if len(found) != 1] == []
+    assert len(set().union(*tags)) == PARTITIONS
+
+
+async def test_scripts_are_sent_again_in_one_round_trip_when_forgotten(
+    server: HoldServer, store: redis.Redis
+) -> None:
+    script = Script("return tonumber(ARGV[1])", "0" * 40)
+    store.script_flush()
+
+    answers = await server.run_all([ScriptCall(script, [], [number]) for number in range(5)])
+
+    assert answers == [0, 1, 2, 3, 4]
+
+
+@pytest.mark.parametrize("calls", [1, 2])
+async def test_a_bug_in_a_script_is_not_taken_for_an_outage(server: HoldServer, calls: int) -> None:
+    call = ScriptCall(Script("return nothing.at.all", "0" * 40), [], [])
+
+    with pytest.raises(redis.ResponseError):
+        await (server.run(call) if calls == 1 else server.run_all([call] * calls))
+
+
+@pytest.mark.parametrize("word", ["OOM", "READONLY", "MISCONF", "BUSY"])
+async def test_trouble_inside_a_script_is_an_outage(server: HoldServer, word: str) -> None:
+    script = Script(f"return redis.error_reply('{word} told to')", "0" * 40)
+
+    with pytest.raises(StoreUnavailable):
+        await server.run(ScriptCall(script, [], []))
+
+
+async def test_callers_that_go_away_cost_no_connections(
+    server: HoldServer, store: redis.Redis
+) -> None:
+    slow = Script("local n = 0 for i = 1, 1000000 do n = n + i end return n", "0" * 40)
+    before = _connections_made(store)
+
+    for _ in range(3 * MOST_CONNECTIONS):
+        call = asyncio.ensure_future(server.run(ScriptCall(slow, [], [])))
+        await asyncio.sleep(0.001)
+        call.cancel()
+        await asyncio.gather(call, return_exceptions=True)
+        assert call.cancelled()
+
+    assert _connections_made(store) - before <= MOST_CONNECTIONS
+
+
+async def test_hundreds_of_holds_on_one_resource_are_judged_together(holds: RedisHolds) -> None:
+    for number in range(300):
+        key = HoldKey(holder_of("org", f"s{number}"), "studio-a", "")
+        await holds.keep(key, Span(number * 2, number * 2 + 1), HoldRule.EXCLUSIVE)
+
+    with pytest.raises(SlotHeld) as caught:
+        await holds.keep(OURS, Span(0, 600), HoldRule.EXCLUSIVE)
+    await holds.keep(THEIRS, Span(599, 600), HoldRule.EXCLUSIVE)
+
+    assert sum(bitmap.bit_count() for bitmap in caught.value.held.values()) == 300
+    assert len(await holds.live("org", ["studio-a"], Span(0, 600))) == 301
+
+
+def _connections_made(store: redis.Redis) -> int:
+    facts: Any = store.info("stats")
+    return int(facts["total_connections_received"])
+
+
+def _calls(monitor: Any) -> list[list[str]]:
+    """The keys of each command, those of a script's own commands with the script's."""
+    calls: list[list[str]] = []
+    for event in monitor.listen():
+        command = event["command"]
+        if command.startswith("ECHO"):
+            return calls
+        keys = re.findall(r"holdfast:\S+", command)
+        if event["client_type"] == "lua" and keys:
+            calls[-1] += keys
+        elif command.startswith(("EVAL", "ZRANGE")):
+            calls.append(keys)
+    return calls
