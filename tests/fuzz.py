@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final, TypeVar
 
 from google.protobuf.descriptor import FieldDescriptor
@@ -70,16 +70,29 @@ _PLAUSIBLE_TEXTS: Final[Mapping[str, tuple[str, ...]]] = {
 }
 
 
-def hostile_messages(request_class: type[MessageT], seed: int, count: int) -> Iterator[MessageT]:
+def hostile_messages(
+    request_class: type[MessageT], seed: int, count: int, *, examples: Sequence[MessageT] = ()
+) -> Iterator[MessageT]:
     """Yields ``count`` requests, from almost right to all wrong; the same for the same seed.
 
     Text is always valid UTF-8: a message can hold no other. ``hostile_bytes`` sends that.
+
+    Args:
+        request_class: Of what.
+        seed: For other requests, another one.
+        count: How many.
+        examples: Requests that succeed. Where there are some, two of three requests are one of
+            them with up to three fields spoilt: what random fields rarely reach.
     """
     name = request_class.DESCRIPTOR.full_name
     for number in range(count):
         source = random.Random(f"{name}:{seed}:{number}")
         message = request_class()
-        _Writer(source, hostility=source.choice((0.0, 0.05, 0.2, 0.5, 1.0))).fill(message, 0)
+        if examples and number % 3:
+            message.CopyFrom(source.choice(examples))
+            _Writer(source, hostility=source.choice((0.0, 0.5, 1.0))).spoil(message)
+        else:
+            _Writer(source, hostility=source.choice((0.0, 0.05, 0.2, 0.5, 1.0))).fill(message, 0)
         yield message
 
 
@@ -103,16 +116,18 @@ class _Writer:
             well_known(self, message)
             return
         for field in message.DESCRIPTOR.fields:
-            if self._source.random() < 0.05 + self._hostility / 4:
-                continue
-            if field.message_type is not None and field.message_type.GetOptions().map_entry:
-                self._fill_map(message, field)
-            elif field.is_repeated:
-                self._fill_list(message, field, depth)
-            elif field.message_type is not None:
-                self._fill_child(message, field, depth)
-            else:
-                setattr(message, field.name, self._scalar(field))
+            if self._source.random() > 0.05 + self._hostility / 4:
+                self._fill_field(message, field, depth)
+
+    def spoil(self, message: Any) -> None:
+        """Changes up to three fields, wherever they are, and renews the request_id."""
+        if "request_id" in message.DESCRIPTOR.fields_by_name:
+            message.request_id = str(uuid.UUID(int=self._source.getrandbits(128)))
+        for _ in range(self.between(0, 3)):
+            parent, field = self._source.choice(list(_fields_within(message)))
+            parent.ClearField(field.name)
+            if self._source.random() < 0.8:
+                self._fill_field(parent, field, 1)
 
     def is_hostile(self) -> bool:
         return self._source.random() < self._hostility
@@ -122,6 +137,16 @@ class _Writer:
 
     def between(self, low: int, high: int) -> int:
         return self._source.randint(low, high)
+
+    def _fill_field(self, message: Message, field: Any, depth: int) -> None:
+        if field.message_type is not None and field.message_type.GetOptions().map_entry:
+            self._fill_map(message, field)
+        elif field.is_repeated:
+            self._fill_list(message, field, depth)
+        elif field.message_type is not None:
+            self._fill_child(message, field, depth)
+        else:
+            setattr(message, field.name, self._scalar(field))
 
     def _fill_child(self, message: Message, field: Any, depth: int) -> None:
         if depth >= _DEPTH:
@@ -200,6 +225,18 @@ class _Writer:
         if name.endswith(("_id", "_ids")):
             return str(self.pick(*IDENTIFIERS))
         return str(self.pick("Studio A", "Großer Saal", "One hour"))
+
+
+def _fields_within(message: Message) -> Iterator[tuple[Message, Any]]:
+    """Yields every field of the message and of the messages set in it."""
+    for field in message.DESCRIPTOR.fields:
+        yield message, field
+    for field, value in message.ListFields():
+        known: Any = field
+        if known.message_type is None or known.message_type.GetOptions().map_entry:
+            continue
+        for child in value if known.is_repeated else [value]:
+            yield from _fields_within(child)
 
 
 def _fill_timestamp(writer: _Writer, stamp: Any) -> None:
