@@ -26,7 +26,7 @@ from shared.client.value import from_timestamp, to_duration, to_timestamp
 
 # Refusals after which another start may do.
 _ANOTHER_START: Final = frozenset(
-    {"NOT_OFFERED_START", "OUTSIDE_SCHEDULE", "SLOT_HELD", "SLOT_UNAVAILABLE", "TOO_SOON"}
+    {"NOT_OFFERED_START", "OUTSIDE_SCHEDULE", "SLOT_HELD", "SLOT_UNAVAILABLE"}
 )
 
 
@@ -112,7 +112,7 @@ def _clock(output: Output, offering: Offering, wanted: ZoneInfo | None) -> ZoneI
     """By which clock the start is read: the one by which slots shows it."""
     locked = offering.event_type.time_zone_lock
     if locked and wanted and wanted.key != locked:
-        output.note(f"{offering.event_type.event_type_id} is always read in {locked}")
+        output.remark(f"{offering.event_type.event_type_id} is always read in {locked}")
     if locked:
         return param.zone_or_utc(locked)
     if wanted:
@@ -133,7 +133,7 @@ def _instant(output: Output, start: datetime, zone: ZoneInfo) -> datetime:
             grpc.StatusCode.INVALID_ARGUMENT, "WALL_TIME_SKIPPED", str(error)
         ) from error
     if found.later is not None:
-        output.note(
+        output.remark(
             f"{start:%H:%M} happens twice that day in {zone.key}: the earlier one is taken,"
             f" {text.iso(found.instant)}; the later one is {text.iso(found.later)}"
         )

@@ -16,15 +16,13 @@ from holdfast.availability.v1.booking_pb2 import (
     GetBookingRequest,
     ListBookingsRequest,
 )
-from holdfast.catalog.v1.resource_pb2 import GetResourceRequest
-from holdfast.catalog.v1.schedule_pb2 import GetDefaultScheduleRequest
 from shared.client.cli import param, text
+from shared.client.cli.clock import clock_of
 from shared.client.cli.command import Group
 from shared.client.cli.output import Column, Output, Styled
 from shared.client.cli.record import enum_word, record
 from shared.client.cli.session import Session, with_session
 from shared.client.client import new_request_id
-from shared.client.failure import HoldfastError
 from shared.client.value import from_timestamp, to_timestamp
 
 _STATES: Final = ("confirmed", "cancelled", "any")
@@ -65,7 +63,7 @@ async def list_bookings(
     limit: int | None,
 ) -> None:
     """List bookings by their start; without any filter, those that start from today on."""
-    zone = time_zone or await _zone(session, resource_id)
+    zone = time_zone or await clock_of(session.client, resource_id)
     if not (resource_id or booker_id or event_type_id or first or until):
         first = session.invocation.now().astimezone(zone).date()
     request = ListBookingsRequest(
@@ -136,7 +134,8 @@ async def _show(session: Session, booking: Booking, wanted: ZoneInfo | None) -> 
         return
     if wanted is None and booking.time_zone:
         wanted = param.zone_or_utc(booking.time_zone)
-    zone = wanted or await _zone(session, booking.items[0].resource_id if booking.items else "")
+    resource_id = booking.items[0].resource_id if booking.items else ""
+    zone = wanted or await clock_of(session.client, resource_id)
     _describe(session.output, booking, zone)
 
 
@@ -179,7 +178,8 @@ def _occupancy(booking: Booking, zone: ZoneInfo) -> str:
 def _columns(zone: ZoneInfo, state: str) -> list[Column[Booking]]:
     columns = [
         Column[Booking]("START", lambda b: text.moment(from_timestamp(b.start_time), zone)),
-        Column[Booking]("LENGTH", _length),
+        # With the state beside it, it would be too much for eighty columns.
+        Column[Booking]("LENGTH", _length, from_width=_WIDE if state == "any" else 0),
         Column[Booking]("RESOURCE", lambda b: ", ".join(item.resource_id for item in b.items)),
         Column[Booking]("BOOKING", lambda b: b.booking_id),
         Column[Booking]("EVENT TYPE", lambda b: b.event_type_id, from_width=_WIDE),
@@ -205,25 +205,3 @@ def _state(word: str) -> BookingState.ValueType:
 
 def _midnight(day: date, zone: ZoneInfo) -> datetime:
     return datetime.combine(day, time(), zone)
-
-
-async def _zone(session: Session, resource_id: str) -> ZoneInfo:
-    """The clock people of this organization read: the resource's, else the default schedule's.
-
-    Only for showing: where the catalog cannot say, times are shown in UTC.
-    """
-    client = session.client
-    try:
-        if resource_id:
-            resource = await client.call(
-                client.catalog.GetResource,
-                GetResourceRequest(organization_id=client.organization_id, resource_id=resource_id),
-            )
-            return param.zone_or_utc(resource.resource.time_zone)
-        default = await client.call(
-            client.catalog.GetDefaultSchedule,
-            GetDefaultScheduleRequest(organization_id=client.organization_id),
-        )
-        return param.zone_or_utc(default.schedule.time_zone)
-    except HoldfastError:
-        return param.zone_or_utc("UTC")

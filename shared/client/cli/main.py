@@ -7,8 +7,6 @@ import sys
 from collections.abc import Mapping, Sequence
 from io import TextIOWrapper
 from itertools import pairwise
-from shutil import get_terminal_size
-from textwrap import fill
 from typing import Final
 
 import click
@@ -16,11 +14,10 @@ import click
 from shared.client.cli.command import Lazy, LazyGroup
 from shared.client.cli.exit_code import EXIT_CODES, ExitCode
 from shared.client.cli.invocation import JSON, Invocation
-from shared.client.cli.output import Output, PipeClosed, mistake_as_json
+from shared.client.cli.output import Output, PipeClosed, folded, mistake_as_json
 from shared.client.cli.text import clean
 
 _HERE: Final = "shared.client.cli"
-_COMMAND_INDENT: Final = " " * 4
 
 _SECTIONS: Final[Mapping[str, Mapping[str, Lazy]]] = {
     "See what is free": {
@@ -112,7 +109,9 @@ def _tell(error: Exception, invocation: Invocation) -> int:
     if not isinstance(error, HoldfastError):
         raise error
     is_json = invocation.output == JSON
-    text = report.as_json(error) if is_json else _folded(report.as_text(error, invocation))
+    text = (
+        report.as_json(error) if is_json else folded(report.as_text(error, invocation), sys.stderr)
+    )
     click.echo(text, err=True)
     return report.exit_code(error)
 
@@ -126,26 +125,10 @@ def _tell_mistake(error: click.ClickException, *, as_json: bool) -> None:
     if as_json:
         click.echo(mistake_as_json(message, error.exit_code), err=True)
         return
-    click.echo(_folded(f"holdfast: {message}"), err=True)
+    click.echo(folded(f"holdfast: {message}", sys.stderr), err=True)
     context = error.ctx if isinstance(error, click.UsageError) else None
     if context is not None:
         click.echo(f"  see {context.command_path} --help", err=True)
-
-
-def _folded(text: str) -> str:
-    """Folds lines between words where a terminal would cut them anywhere.
-
-    Commands stand further in, and stay whole: what is folded cannot be copied.
-    """
-    if not sys.stderr.isatty():
-        return text
-    width = get_terminal_size().columns
-    return "\n".join(
-        line
-        if line.startswith(_COMMAND_INDENT)
-        else fill(line, width, subsequent_indent="  ", break_long_words=False)
-        for line in text.splitlines()
-    )
 
 
 def _wants_json(invocation: Invocation, arguments: Sequence[str]) -> bool:

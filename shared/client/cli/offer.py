@@ -126,7 +126,7 @@ def _choose(
         )
     if len(found) > 1:
         others = ", ".join(event_type.event_type_id for event_type in found[1:])
-        session.output.note(
+        session.output.remark(
             f"event type: {found[0].event_type_id} (possible too, with --event-type: {others})"
         )
     return Offer(found[0].event_type_id, length)

@@ -10,6 +10,8 @@ import re
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from shutil import get_terminal_size
+from textwrap import fill
 from typing import TYPE_CHECKING, Any, Final, Generic, NamedTuple, TextIO, TypeVar
 
 from shared.client.cli.exit_code import ExitCode
@@ -22,6 +24,8 @@ if TYPE_CHECKING:
     from shared.client.cli.record import Json
 
 _Row = TypeVar("_Row")
+
+_COMMAND_INDENT: Final = " " * 4
 
 # JSON escapes the first control characters itself; these it would write as they are.
 _UNSAFE_IN_JSON: Final = re.compile("[\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
@@ -113,7 +117,15 @@ class Output:
 
     def note(self, text: str) -> None:
         """Writes a remark to stderr: never part of the result."""
-        self._stderr.write(f"{clean(text)}\n")
+        self._stderr.write(f"{folded(clean(text), self._stderr)}\n")
+
+    def remark(self, text: str) -> None:
+        """Writes a note that scripts can do without: what they read on stderr is JSON, or nothing.
+
+        What it says must stand in the result too.
+        """
+        if not self.is_json:
+            self.note(text)
 
     def progress(self, text: str) -> None:
         """Shows how far it is, on a terminal only; an empty text clears it."""
@@ -174,6 +186,22 @@ def align(rows: Sequence[Sequence[str]]) -> list[str]:
         ).rstrip()
         for row in rows
     ]
+
+
+def folded(text: str, stream: TextIO) -> str:
+    """Folds lines between words where a terminal would cut them anywhere.
+
+    Commands stand further in, and stay whole: what is folded cannot be copied.
+    """
+    if not stream.isatty():
+        return text
+    width = get_terminal_size().columns
+    return "\n".join(
+        line
+        if line.startswith(_COMMAND_INDENT)
+        else fill(line, width, subsequent_indent="  ", break_long_words=False)
+        for line in text.splitlines()
+    )
 
 
 def escape_json(text: str) -> str:

@@ -12,14 +12,13 @@ from shared.client.cli.invocation import Invocation
 from shared.client.cli.output import error_as_json
 from shared.client.cli.param import zone_or_utc
 from shared.client.cli.record import Json
-from shared.client.cli.text import clean, moment, span
+from shared.client.cli.text import clean, count, moment, span
 from shared.client.failure import HoldfastError, cause
 from shared.slots.bitmap import runs
 from shared.slots.quantum import QUANTUM
 
 _TAKEN_PREFIX: Final = "quanta."
 _INSTANTS: Final = frozenset({"earliest", "latest"})
-_TOLD: Final = frozenset({"offered", "used_by"})
 
 
 _BY_CODE: Final[Mapping[str, ExitCode]] = {
@@ -72,7 +71,9 @@ def exit_code(error: HoldfastError) -> ExitCode:
 def as_text(error: HoldfastError, invocation: Invocation) -> str:
     """Returns what a person should know, one fact a line."""
     lines = [f"holdfast: {error.reason}: {message_of(error, invocation)}"]
-    lines += [f"  {field}: {description}" for field, description in error.fields]
+    if error.fields:  # which the service's sentence only repeats
+        lines = [f"holdfast: {error.reason}: {count(len(error.fields), 'value')} cannot be taken"]
+        lines += [f"  {field}: {description}" for field, description in error.fields]
     lines += [f"  {fact}" for fact in _facts(error, zone_or_utc(invocation.shown_zone))]
     advice = getattr(error, "__notes__", None) or [_advice(error)]
     lines += [f"  {text}" for text in advice if text]
@@ -115,8 +116,6 @@ def _facts(error: HoldfastError, zone: ZoneInfo) -> list[str]:
             facts += _taken(key.removeprefix(_TAKEN_PREFIX), value, zone)
         elif key in _INSTANTS:
             facts.append(f"{key}: {_instant(value, zone)}")
-        elif key in _TOLD:
-            facts.append(f"{key.replace('_', ' ')}: {value}")
     return facts
 
 

@@ -126,11 +126,14 @@ def _starts(answer: GetDaySlotsResponse, duration: timedelta) -> list[Start]:
 
 def range_label(start: Start) -> str:
     """Writes ``10:00-11:00``, with the later day or the offsets where they differ."""
-    if start.start.date() != start.end.date():
-        return f"{start.start:%H:%M} to {text.WEEKDAYS[start.end.weekday()]} {start.end:%d %H:%M}"
-    if start.start.utcoffset() != start.end.utcoffset():
-        return f"{start.start:%H:%M%z}-{start.end:%H:%M%z}"
-    return f"{start.start:%H:%M}-{start.end:%H:%M}"
+    first, last = start.start, start.end
+    if first.date() != last.date():
+        month = f" {text.MONTHS[last.month - 1]}" if first.month != last.month else ""
+        day = f"{text.WEEKDAYS[last.weekday()]} {last.day}{month}"
+        return f"{first:%H:%M} to {day}, {last:%H:%M}"
+    if first.utcoffset() != last.utcoffset():
+        return f"{first:%H:%M%z}-{last:%H:%M%z}"
+    return f"{first:%H:%M}-{last:%H:%M}"
 
 
 def flow(cells: Sequence[str], width: int) -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from datetime import timedelta
 from typing import Final
+from zoneinfo import ZoneInfo
 
 import click
 
@@ -14,8 +15,8 @@ from holdfast.availability.v1.booking_pb2 import (
     ListBookingsRequest,
 )
 from shared.client.cli import text
+from shared.client.cli.clock import clock_of
 from shared.client.cli.exit_code import ExitCode
-from shared.client.cli.param import zone_or_utc
 from shared.client.cli.report import message_of
 from shared.client.cli.session import Session
 from shared.client.failure import HoldfastError
@@ -48,19 +49,19 @@ async def may_delete(
     except HoldfastError as error:
         note(f"Its upcoming bookings cannot be read: {message_of(error, session.invocation)}")
     else:
-        for line in describe(ahead):
+        zone = await clock_of(session.client, resource_id)
+        for line in describe(ahead, zone):
             note(line)
     return ask(session, f"Delete {noun} {name}? Its bookings stay, and undelete restores it.")
 
 
-def describe(ahead: list[Booking]) -> list[str]:
+def describe(ahead: list[Booking], zone: ZoneInfo) -> list[str]:
     """Writes what lies ahead, the first of it in detail."""
     if not ahead:
         return ["It has no upcoming booking."]
     lines = [f"It has {text.count(len(ahead), 'upcoming booking')}:"]
     for booking in ahead[:_SHOWN]:
         start, end = from_timestamp(booking.start_time), from_timestamp(booking.end_time)
-        zone = zone_or_utc(booking.time_zone or "UTC")
         resources = ", ".join(item.resource_id for item in booking.items)
         who = booking.booker.name or booking.booker.booker_id
         lines.append(f"  {text.span(start, end, zone)} ({zone.key})  {resources}  {who}")

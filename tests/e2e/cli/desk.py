@@ -77,6 +77,6 @@ class Desk:
         """Returns a command's exit code and error; it must not succeed."""
         done = self.call("-o", "json", *arguments)
         assert done.out == ""
-        error: dict[str, Any] = json.loads(done.err[done.err.index("{") :])["error"]
+        error: dict[str, Any] = json.loads(done.err)["error"]
         assert error["exit_code"] == done.code
         return done.code, error

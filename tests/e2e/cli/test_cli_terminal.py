@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
 
 import pytest
 
@@ -62,6 +63,7 @@ def test_nothing_is_wider_than_the_terminal(desk: Desk, talk: Talk) -> None:
         "schedules list",
         "event-types list",
         "bookings list",
+        "bookings list --state any",
         "slots studio-a 2027-03-09 --duration 60",
         "month studio-a --duration 60",
         "day studio-a 2027-03-09",
@@ -97,7 +99,7 @@ def test_a_deletion_shows_what_lies_ahead_and_no_is_the_default(desk: Desk, talk
 
     assert code == 1
     assert "It has 1 upcoming booking:" in screen
-    assert "Tue 9 March 2027, 09:00 to 10:00 (UTC)  studio-a  Ada" in screen
+    assert "Tue 9 March 2027, 10:00 to 11:00 (Europe/Berlin)  studio-a  Ada" in screen
     assert "Nothing was changed." in screen
     assert desk.json("resources", "show", "studio-a")["delete_time"] is None
 
@@ -128,6 +130,24 @@ def test_the_data_of_a_running_system_is_not_wiped(desk: Desk, town: Running) ->
     assert code == 1
     assert f"a system runs on the data in {town.data}" in error["message"]
     assert desk.ok("doctor")
+
+
+def test_a_real_systems_data_is_wiped_once_it_is_stopped(kept_data: Path) -> None:
+    done = Desk(kept_data.parent).run("wipe", "--data", str(kept_data), "--yes")
+
+    assert done.returncode == 0
+    assert not kept_data.exists()
+    assert not list(kept_data.parent.glob("data.wiped-*"))
+
+
+def test_the_doctor_tells_a_service_that_runs_from_one_that_works(
+    desk: Desk, town: Running
+) -> None:
+    # The catalog's process is healthy, and knows nothing of bookings.
+    done = desk.run("doctor", "--availability", town.targets["catalog"])
+
+    assert done.returncode == 1
+    assert "availability: its store does not answer: UNIMPLEMENTED" in done.stdout
 
 
 def test_the_doctor_finds_all_well(desk: Desk, town: Running) -> None:

@@ -96,11 +96,12 @@ def _start(zone_name: str, start: str, length: timedelta) -> Start:
     ("start", "hours", "label"),
     [
         ("2027-03-09T09:00Z", 1, "10:00-11:00"),
-        ("2027-03-09T22:30Z", 1, "23:30 to Wed 10 00:30"),
-        ("2027-03-09T08:00Z", 48, "09:00 to Thu 11 09:00"),
+        ("2027-03-09T22:30Z", 1, "23:30 to Wed 10, 00:30"),
+        ("2027-03-09T08:00Z", 48, "09:00 to Thu 11, 09:00"),
+        ("2027-03-30T08:00Z", 168, "10:00 to Tue 6 April, 10:00"),
         ("2027-03-28T00:00Z", 2, "01:00+0100-04:00+0200"),
     ],
-    ids=["within a day", "over midnight", "over days", "over a clock change"],
+    ids=["within a day", "over midnight", "over days", "over months", "over a clock change"],
 )
 def test_a_start_is_written_with_its_end(start: str, hours: int, label: str) -> None:
     found = range_label(_start("Europe/Berlin", start, timedelta(hours=hours)))
@@ -127,6 +128,9 @@ def test_a_start_in_a_pipe_says_its_offset() -> None:
     ]
 
 
+_BERLIN = zone("Europe/Berlin")
+
+
 def _booking(number: int) -> Booking:
     start = datetime.fromisoformat("2027-03-09T09:00Z") + timedelta(hours=number)
     return Booking(
@@ -138,15 +142,15 @@ def _booking(number: int) -> Booking:
 
 
 def test_what_lies_ahead_is_said_before_a_deletion() -> None:
-    assert upcoming.describe([]) == ["It has no upcoming booking."]
-    assert upcoming.describe([_booking(0)]) == [
+    assert upcoming.describe([], _BERLIN) == ["It has no upcoming booking."]
+    assert upcoming.describe([_booking(0)], _BERLIN) == [
         "It has 1 upcoming booking:",
-        "  Tue 9 March 2027, 09:00 to 10:00 (UTC)  studio-a  band-0",
+        "  Tue 9 March 2027, 10:00 to 11:00 (Europe/Berlin)  studio-a  band-0",
     ]
 
 
 def test_a_long_list_of_what_lies_ahead_is_cut_and_counted() -> None:
-    found = upcoming.describe([_booking(number) for number in range(25)])
+    found = upcoming.describe([_booking(number) for number in range(25)], _BERLIN)
 
     assert found[0] == "It has 25 upcoming bookings:"
     assert len(found) == 12

@@ -80,6 +80,19 @@ def test_a_commands_own_advice_goes_before_the_general_one() -> None:
     assert "lists the starts" not in "".join(lines)
 
 
+def test_the_earliest_start_is_told_by_the_clock_in_use() -> None:
+    error = HoldfastError(
+        grpc.StatusCode.FAILED_PRECONDITION,
+        "TOO_SOON",
+        "too soon",
+        metadata={"earliest": "2027-03-09T09:00:00Z"},
+    )
+
+    lines = report.as_text(error, _invocation("Europe/Berlin")).splitlines()
+
+    assert lines[1] == "  earliest: 2027-03-09 10:00 (Europe/Berlin)"
+
+
 @pytest.mark.parametrize("value", ["x", "36,,37", "-1"])
 def test_quanta_that_cannot_be_read_are_shown_as_they_came(value: str) -> None:
     error = HoldfastError(
@@ -102,7 +115,11 @@ def test_each_field_at_fault_has_its_line() -> None:
 
     lines = report.as_text(error, _invocation()).splitlines()
 
-    assert lines[1:] == ["  resource.name: is empty", "  x: is odd"]
+    assert lines == [
+        "holdfast: INVALID_FIELD: 2 values cannot be taken",
+        "  resource.name: is empty",
+        "  x: is odd",
+    ]
 
 
 def test_a_service_that_cannot_be_reached_is_named_with_its_address() -> None:
