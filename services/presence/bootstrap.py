@@ -7,8 +7,6 @@ from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import Final
 
-import grpc
-
 from holdfast.presence.v1 import presence_pb2_grpc
 from services.presence.app.keep import KeepHold
 from services.presence.app.leave import LeaveHolds
@@ -19,6 +17,7 @@ from services.presence.settings import PresenceSettings
 from services.presence.storage.hold import RedisHolds
 from services.presence.storage.server import HoldServer
 from services.presence.upstream.catalog import CatalogRules
+from shared.runtime.channel import upstream_channel
 from shared.runtime.failure import StartRefused
 from shared.runtime.server import Service, Servicer
 
@@ -28,14 +27,6 @@ _SERVICE: Final = "holdfast.presence.v1.PresenceService"
 # A heartbeat is no write here: it writes nothing durable, and comes every few seconds from
 # everybody, so a log line for each would cost more than the call.
 _WRITES: Final = frozenset({"Leave"})
-_CHANNEL_OPTIONS: Final = (
-    ("grpc.lb_policy_name", "round_robin"),
-    ("grpc.initial_reconnect_backoff_ms", 200),
-    # gRPC's own two minutes would outlast the catalog's outage by as much.
-    ("grpc.max_reconnect_backoff_ms", 2_000),
-    ("grpc.keepalive_time_ms", 20_000),
-    ("grpc.keepalive_timeout_ms", 5_000),
-)
 
 
 @asynccontextmanager
@@ -46,7 +37,7 @@ async def wired(settings: PresenceSettings) -> AsyncIterator[Service]:
         StartRefused: The store cannot be reached, is too old, or its URL is none.
     """
     server = _hold_server(settings)
-    channel = grpc.aio.insecure_channel(settings.catalog_address, options=_CHANNEL_OPTIONS)
+    channel = upstream_channel(settings.catalog_address)
     rules = CatalogRules(channel, settings.memory())
     try:
         await server.verify()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from types import MappingProxyType
 
 import grpc
@@ -35,6 +35,12 @@ KIT_ERRORS: ErrorTable = MappingProxyType(
     }
 )
 
+# A status travels in trailers, and clients refuse trailers past 8 KiB: a refusal that names
+# everything would reach nobody.
+_MAX_DETAIL_BYTES = 2_200
+_MAX_MESSAGE = 600
+_MAX_MESSAGE_ENCODED = 150  # characters outside ASCII travel as up to twelve each
+
 _INTERNAL = (grpc.StatusCode.INTERNAL, "INTERNAL")
 
 
@@ -61,13 +67,18 @@ def status_of(
     """
     known = isinstance(failure, Failure) and code is not grpc.StatusCode.INTERNAL
     message = str(failure) if known else f"internal error; its log has request {incident}"
-    metadata = dict(failure.metadata) if known and isinstance(failure, Failure) else {}
-    status = status_pb2.Status(code=code_pb2.Code.Value(code.name), message=message)
-    _add(status, error_details_pb2.ErrorInfo(reason=reason, domain=DOMAIN, metadata=metadata))
+    status = status_pb2.Status(code=code_pb2.Code.Value(code.name), message=_shortened(message))
+    info = error_details_pb2.ErrorInfo(reason=reason, domain=DOMAIN)
+    if known and isinstance(failure, Failure):
+        _fill(info, failure.metadata.items(), info.metadata.__setitem__)
+    _add(status, info)
     if isinstance(failure, InvalidFields):
         bad = error_details_pb2.BadRequest()
-        for violation in failure.violations:
-            bad.field_violations.add(field=violation.field, description=violation.description)
+        _fill(
+            bad,
+            failure.violations,
+            lambda field, text: bad.field_violations.add(field=field, description=text),
+        )
         _add(status, bad)
     if isinstance(failure, Overloaded):
         retry = error_details_pb2.RetryInfo()
@@ -78,3 +89,17 @@ def status_of(
 
 def _add(status: status_pb2.Status, detail: Message) -> None:
     status.details.add().Pack(detail)
+
+
+def _fill(
+    detail: Message, pairs: Iterable[tuple[str, str]], put: Callable[[str, str], object]
+) -> None:
+    for key, value in pairs:
+        if detail.ByteSize() + len(key.encode()) + len(value.encode()) > _MAX_DETAIL_BYTES:
+            return
+        put(key, value)
+
+
+def _shortened(message: str) -> str:
+    limit = _MAX_MESSAGE if message.isascii() else _MAX_MESSAGE_ENCODED
+    return message if len(message) <= limit else f"{message[:limit]}..."

@@ -16,15 +16,12 @@ from tests.contract.presence.client import Catalog, Client, running_catalog
 
 Serve = Callable[..., AbstractAsyncContextManager[Client]]
 
-# A refusal that names a hundred fields is larger than what a channel takes by default.
-_CHANNEL_OPTIONS = (("grpc.max_metadata_size", 65_536),)
-
 
 @asynccontextmanager
 async def served(settings: PresenceSettings) -> AsyncIterator[Client]:
     async with (
         started(settings, wired) as running,
-        grpc.aio.insecure_channel(running.address, options=_CHANNEL_OPTIONS) as channel,
+        grpc.aio.insecure_channel(running.address) as channel,
     ):
         yield Client(channel)
 
