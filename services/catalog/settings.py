@@ -16,13 +16,13 @@ class CatalogSettings(ServerSettings):
         description="libpq URL of the catalog's own database, postgresql://user@host/catalog"
     )
     postgres_pool_size: int = Field(
-        10, ge=1, le=1_000, description="connections to it at once; more calls wait"
+        default=10, ge=1, le=1_000, description="connections to it at once; more calls wait"
     )
     postgres_pool_timeout_seconds: float = Field(
-        1.0, gt=0, le=60, description="for a free connection; later, the call is refused"
+        default=1.0, gt=0, le=60, description="for a free connection; later, the call is refused"
     )
     postgres_statement_timeout_seconds: float = Field(
-        3.0, gt=0, le=60, description="for one statement; for a lock, half of it"
+        default=3.0, gt=0, le=60, description="for one statement; for a lock, half of it"
     )
 
     def pool_timeout(self) -> timedelta:
