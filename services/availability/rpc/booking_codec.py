@@ -15,7 +15,7 @@ from services.availability.domain.offering import OfferingName
 from services.availability.domain.refusal import OffGrid
 from services.availability.rpc.codec import SHORTEST, optional_zone
 from shared.runtime.check import FieldCheck
-from shared.runtime.failure import InvalidPageToken
+from shared.runtime.failure import InvalidFields, InvalidPageToken
 from shared.runtime.page import decode_token, encode_token
 from shared.runtime.replay import content_hash
 from shared.slots.quantum import SECONDS_PER_QUANTUM, microseconds
@@ -28,7 +28,6 @@ _LONGEST_LOCATION: Final = 200
 _LONGEST_REASON: Final = 500
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
-_CURSOR_PARTS: Final = 2
 _MICROS_PER_SECOND: Final = 1_000_000
 _NANOS_PER_MICRO: Final = 1_000
 
@@ -194,15 +193,14 @@ def _cursor(request: pb.ListBookingsRequest) -> Cursor | None:
         return None
     parts = decode_token(request.page_token, request)
     try:
-        if len(parts) != _CURSOR_PARTS:
-            raise InvalidPageToken
-        start = _EPOCH + int(parts[0]) * _MICROSECOND
-    except (ValueError, OverflowError) as error:
+        microseconds_text, booking_id = parts
+        start = _EPOCH + int(microseconds_text) * _MICROSECOND
+        check = FieldCheck()
+        check.identifier("page_token", booking_id)
+        check.done()
+    except (ValueError, OverflowError, InvalidFields) as error:
         raise InvalidPageToken from error
-    check = FieldCheck()
-    check.identifier("page_token", parts[1])
-    check.done()
-    return Cursor(start, parts[1])
+    return Cursor(start, booking_id)
 
 
 def _message(booking: Booking) -> pb.Booking:

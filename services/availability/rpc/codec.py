@@ -16,6 +16,7 @@ from services.availability.domain.day_bytes import to_bytes
 from services.availability.domain.offering import OfferingName, SlotQuery
 from services.availability.domain.refusal import OffGrid
 from shared.runtime.check import FieldCheck
+from shared.runtime.failure import InvalidFields, Violation
 from shared.slots.bitmap import quanta
 from shared.slots.plan import MAX_DATES
 from shared.slots.quantum import (
@@ -123,7 +124,7 @@ def inventory_query(request: pb.CheckInventoryRequest) -> InventoryQuery:
     if start.timestamp() % SECONDS_PER_QUANTUM:
         raise OffGrid("range.start_time")
     span = covering(start, end)
-    _limit_days(len(request.items), len(list(span.masks())))
+    _limit_days("items", len(request.items), len(list(span.masks())))
     items = tuple(WantedItem(item.resource_id, item.units or 1) for item in request.items)
     return InventoryQuery(request.organization_id, items, span)
 
@@ -151,7 +152,7 @@ def days_query(request: pb.GetDaysRequest) -> DaysQuery:
     first, last = _dates(check, request, most=_MOST_DAYS)
     check.done()
     days = range(day_number(first), day_number(last) + 1)
-    _limit_days(len(names), len(days))
+    _limit_days("resource_ids", len(names), len(days))
     return DaysQuery(request.organization_id, names, days)
 
 
@@ -235,8 +236,6 @@ def _dates(check: FieldCheck, request: Any, *, most: int) -> tuple[date, date]:
     return first, last
 
 
-def _limit_days(resources: int, days: int) -> None:
+def _limit_days(field: str, resources: int, days: int) -> None:
     if resources * days > _MOST_DAYS:
-        check = FieldCheck()
-        check.fail("resources", f"times dates must be at most {_MOST_DAYS} days")
-        check.done()
+        raise InvalidFields([Violation(field, f"times dates must be at most {_MOST_DAYS} days")])

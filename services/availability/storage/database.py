@@ -172,7 +172,10 @@ class Database:
 
     def _is_worth_a_retry(self, connection: Connection, error: psycopg.Error) -> bool:
         if not connection.closed:
-            return failure.is_contention(error)
+            if failure.is_contention(error):
+                logger.warning("store asked for a retry", extra={"sqlstate": error.sqlstate})
+                return True
+            return False
         if not self._is_down:
             self._is_down = True
             logger.warning("store connection lost", extra={"sqlstate": error.sqlstate})

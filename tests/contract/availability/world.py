@@ -277,6 +277,37 @@ class Caller:
         answer = await self.send("GetDays", request)
         return {read_date(day.date): set_quanta(day.busy) for day in answer.days}
 
+    def question(self, method: str, start: datetime, **fields: Any) -> Any:
+        """A request of any method that would be answered, but for the fields given."""
+        day = civil(start.date())
+        given: dict[str, Any] = {
+            "GetDaySlots": {"date": day, "duration": length(HOUR)},
+            "GetMonthAvailability": {
+                "first_date": day,
+                "last_date": day,
+                "duration": length(HOUR),
+            },
+            "CheckInventory": {
+                "items": [availability_pb2.InventoryItem(resource_id="studio-a")],
+                "range": interval(start, start + HOUR),
+            },
+            "GetDays": {"resource_ids": ["studio-a"], "first_date": day, "last_date": day},
+        }.get(method, {})
+        kind = request_class(method)
+        header = {
+            "organization_id": self.organization_id,
+            "request_id": str(uuid.uuid4()),
+            "resource_id": "studio-a",
+            "event_type_id": "session",
+            "booking_id": "mine",
+        }
+        known = {
+            name: value for name, value in header.items() if name in kind.DESCRIPTOR.fields_by_name
+        }
+        if method == "ListBookings":
+            del known["event_type_id"]
+        return kind(**(known | given | fields))
+
     async def verification(self, resource_id: str = "") -> availability_pb2.VerifyInventoryResponse:
         """What VerifyInventory finds."""
         request = availability_pb2.VerifyInventoryRequest(

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from datetime import timedelta
 from typing import Any, LiteralString
 
 import psycopg
 from psycopg import sql
 
-from services.availability.bootstrap import migrate
+from services.availability.bootstrap import HEAD, migrate
 from services.availability.settings import AvailabilitySettings
+from services.availability.storage.database import Database
 from shared.embedded.database import drop_database
 from tests import stores
 
@@ -41,6 +43,19 @@ def settings_for(url: str, **changes: Any) -> AvailabilitySettings:
     """Settings on a throw-away database, with a catalog that nobody asks."""
     given = {"postgres_url": url, "catalog_address": "127.0.0.1:1", "throwaway_data": True}
     return AvailabilitySettings.model_validate(given | changes)
+
+
+@asynccontextmanager
+async def opened(
+    url: str, *, connections: int = 8, statement: timedelta = timedelta(seconds=10)
+) -> AsyncIterator[Database]:
+    """A store over the database."""
+    database = Database(url, connections=connections, statement=statement, throwaway=True)
+    await database.open(head=HEAD)
+    try:
+        yield database
+    finally:
+        await database.close()
 
 
 def dump(url: str, organization_id: str = "") -> dict[str, list[str]]:

@@ -1,0 +1,63 @@
+"""Bookings and keys as the ledger gets them, and what must hold whatever was done with them."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+
+from services.availability.app.port import RequestKey
+from services.availability.app.verify import Verify
+from services.availability.domain.booking import Booker, Booking, BookingItem, BookingState
+from services.availability.storage.database import Database
+from services.availability.storage.inventory import PostgresInventory
+from shared.slots.quantum import Span, instant
+
+NOW = datetime(2027, 3, 1, 8, tzinfo=UTC)
+# Quantum 0 of Monday, 2027-03-08.
+MONDAY = int(datetime(2027, 3, 8, tzinfo=UTC).timestamp()) // 900
+
+
+def key(organization_id: str, method: str = "CreateBooking") -> RequestKey:
+    """A key of a call of its own."""
+    return RequestKey(organization_id, method, str(uuid.uuid4()), b"content")
+
+
+def booking(
+    organization_id: str,
+    first: int,
+    stop: int,
+    *,
+    resources: Sequence[str] = ("studio-a",),
+    booking_id: str = "",
+) -> Booking:
+    """A booking of Monday's quanta first <= q < stop, which may go on for days."""
+    span = Span(MONDAY + first, MONDAY + stop)
+    return Booking(
+        organization_id=organization_id,
+        booking_id=booking_id or str(uuid.uuid4()),
+        items=tuple(BookingItem(resource_id, 1, span) for resource_id in resources),
+        event_type_id="session",
+        event_type_title="Session",
+        start=instant(span.first),
+        end=instant(span.stop),
+        booker=Booker("ann", "Ann", "ann@example.com"),
+        location="",
+        time_zone="",
+        state=BookingState.CONFIRMED,
+        cancel_reason="",
+        created_at=NOW,
+        updated_at=NOW,
+        revision=0,
+    )
+
+
+def cancelled(found: Booking) -> tuple[Booking, bytes]:
+    """The decision to cancel."""
+    return found.cancelled(NOW + timedelta(minutes=1), "changed my mind"), b"cancelled"
+
+
+async def violations(database: Database, organization_id: str) -> int:
+    """Days that two bookings share, or whose bitmap is not the union of their bookings."""
+    verify = Verify(PostgresInventory(database))
+    return (await verify(organization_id, "")).difference_count
