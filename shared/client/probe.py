@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Final
 
 import grpc
@@ -18,6 +18,9 @@ _CHECK: Final = "/grpc.health.v1.Health/Check"
 # one field. So small that the package that defines them is not worth installing everywhere.
 _WHOLE_SERVER: Final = b""
 _STATUS: Final = {b"\x08\x01": "serving", b"\x08\x02": "not serving", b"": "unknown"}
+# Holdfast's services tell these with their health.
+_VERSION_KEY: Final = "x-holdfast-version"
+_TIME_KEY: Final = "x-holdfast-time"
 _ROUNDS: Final = 5
 
 SERVING: Final = "serving"
@@ -30,6 +33,8 @@ class Health:
     status: str  # serving, not serving, unknown, unreachable, no answer, or a status code's name
     detail: str = ""  # why it could not be asked
     round_trip: timedelta | None = None  # the fastest of some
+    version: str = ""  # of Holdfast, as the service tells it
+    time: datetime | None = None  # by the service's clock
 
 
 async def probe(target: str, patience: timedelta) -> Health:
@@ -44,10 +49,13 @@ async def probe(target: str, patience: timedelta) -> Health:
         check: grpc.aio.UnaryUnaryMultiCallable[bytes, bytes] = channel.unary_unary(_CHECK)
         fastest: float | None = None
         answer = b""
+        told: dict[str, str] = {}
         for _ in range(_ROUNDS):
             begun = time.perf_counter()
             try:
-                answer = await check(_WHOLE_SERVER, timeout=seconds)
+                call = check(_WHOLE_SERVER, timeout=seconds)
+                answer = await call
+                told = {key: str(value) for key, value in await call.initial_metadata()}
             except grpc.aio.AioRpcError as error:
                 return _failed(error, seconds)
             took = time.perf_counter() - begun
@@ -55,7 +63,16 @@ async def probe(target: str, patience: timedelta) -> Health:
         return Health(
             _STATUS.get(answer, "unknown"),
             round_trip=timedelta(seconds=fastest) if fastest is not None else None,
+            version=told.get(_VERSION_KEY, ""),
+            time=_instant(told.get(_TIME_KEY, "")),
         )
+
+
+def _instant(told: str) -> datetime | None:
+    try:
+        return datetime.fromisoformat(told)
+    except ValueError:
+        return None
 
 
 def _failed(error: grpc.aio.AioRpcError, seconds: float) -> Health:

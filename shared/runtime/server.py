@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import importlib.metadata
 import logging
 import signal
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
@@ -15,13 +16,17 @@ from google.protobuf import descriptor_pool
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from prometheus_client import CollectorRegistry, start_http_server
 
+from shared.runtime.clock import Clock
 from shared.runtime.failure import StartRefused
-from shared.runtime.interceptor import Bounds, CallInterceptor
+from shared.runtime.interceptor import Bounds, CallInterceptor, Context
 from shared.runtime.metrics import CallMetrics
 from shared.runtime.settings import ServerSettings
 from shared.runtime.status import ErrorTable
 
 SettingsT = TypeVar("SettingsT", bound=ServerSettings)
+
+VERSION_KEY = "x-holdfast-version"
+TIME_KEY = "x-holdfast-time"
 
 _SERVING = health_pb2.HealthCheckResponse.SERVING
 _MAX_MESSAGE_BYTES = 4 * 1024 * 1024
@@ -87,7 +92,7 @@ async def started(settings: SettingsT, wired: Wiring[SettingsT]) -> AsyncIterato
                 ("grpc.http2.min_recv_ping_interval_without_data_ms", 10_000),
             ],
         )
-        probe = health.aio.HealthServicer()
+        probe = _Health(settings.clock())
         for servicer in service.servicers:
             servicer.add(servicer.implementation, server)
         health_pb2_grpc.add_HealthServicer_to_server(probe, server)
@@ -184,6 +189,23 @@ def _metrics_served(settings: ServerSettings, registry: CollectorRegistry) -> It
         endpoint.shutdown()
         endpoint.server_close()
         thread.join()
+
+
+class _Health(health.aio.HealthServicer):
+    """Health checks that also tell, in their metadata, who answers and what time it is there."""
+
+    def __init__(self, clock: Clock) -> None:
+        super().__init__()
+        self._clock = clock
+        self._version = importlib.metadata.version("holdfast")
+
+    async def Check(  # noqa: N802  # gRPC's name
+        self, request: health_pb2.HealthCheckRequest, context: Context
+    ) -> health_pb2.HealthCheckResponse:
+        await context.send_initial_metadata(
+            ((VERSION_KEY, self._version), (TIME_KEY, self._clock.now().isoformat()))
+        )
+        return await super().Check(request, context)
 
 
 def _serve_reflection(service: Service, server: grpc.aio.Server) -> None:

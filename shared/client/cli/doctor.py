@@ -128,6 +128,10 @@ def _as_json(finding: Finding) -> Json:
         "detail": finding.health.detail,
         "round_trip_milliseconds": _milliseconds(took) if took is not None else None,
         "store": finding.store or "not asked",
+        "version": finding.health.version or None,
+        "time": text.iso(finding.health.time.replace(microsecond=0))
+        if finding.health.time
+        else None,
     }
 
 
@@ -193,6 +197,11 @@ def _round_trip(finding: Finding) -> str:
     return f"{_milliseconds(took)} ms" if took is not None else ""
 
 
+def _its_clock(finding: Finding) -> str:
+    time = finding.health.time
+    return text.iso(time.replace(microsecond=0)) if time else ""
+
+
 def _milliseconds(took: timedelta) -> float:
     return round(took / timedelta(milliseconds=1), 2)
 
@@ -202,5 +211,7 @@ _COLUMNS: Final = (
     Column[Finding]("STATUS", lambda finding: finding.health.status),
     Column[Finding]("STORE", lambda f: f.store if f.store in {"", _ANSWERED} else "failed"),
     Column[Finding]("ROUND TRIP", _round_trip),
+    Column[Finding]("VERSION", lambda finding: finding.health.version),
+    Column[Finding]("ITS CLOCK", _its_clock),
     Column[Finding]("ADDRESS", lambda finding: finding.address.target),
 )

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
 import asyncio
+import importlib.metadata
 import json
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import grpc
@@ -246,6 +248,17 @@ async def test_health_knows_server_and_service(channel: grpc.aio.Channel) -> Non
     for name in ("", "presence", NAME):
         answer = await stub.Check(health_pb2.HealthCheckRequest(service=name))
         assert answer.status == health_pb2.HealthCheckResponse.SERVING
+
+
+async def test_health_tells_version_and_time(channel: grpc.aio.Channel) -> None:
+    stub: Any = health_pb2_grpc.HealthStub(channel)
+
+    call = stub.Check(health_pb2.HealthCheckRequest())
+    told = dict(await call.initial_metadata())
+
+    assert told["x-holdfast-version"] == importlib.metadata.version("holdfast")
+    age = datetime.now(UTC) - datetime.fromisoformat(told["x-holdfast-time"])
+    assert timedelta(0) <= age < timedelta(minutes=1)
 
 
 async def test_a_taken_port_refuses_the_start() -> None:

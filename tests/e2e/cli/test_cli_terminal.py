@@ -160,6 +160,8 @@ def test_the_doctor_finds_all_well(desk: Desk, town: Running) -> None:
         assert each["store"] == "ok"
         assert each["round_trip_milliseconds"] > 0
         assert each["address_source"] == str(town.data / "endpoints.json")
+        assert each["version"] == found["versions"]["holdfast"]
+        assert each["time"].startswith("2027-03-0")
     assert found["clock"]["now"].startswith("2027-03-0")
     assert set(found["versions"]) == {"holdfast", "grpcio", "tzdata", "python"}
 
