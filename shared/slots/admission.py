@@ -47,10 +47,10 @@ def check(
     """
     quantum = number(start)
     if not _FIRST_DAY - 1 <= quantum // QUANTA_PER_DAY <= _LAST_DAY + 1:
-        raise DateOutOfRange(quantum)
+        raise DateOutOfRange(start)
     day = reading(schedule.zone, quantum) // QUANTA_PER_DAY
     if not _FIRST_DAY <= day <= _LAST_DAY:
-        raise DateOutOfRange(day)
+        raise DateOutOfRange(start)
     if not rules.offers(duration):
         raise DurationNotOffered(duration)
     if not offered(schedule, rules, duration, day) >> (quantum - (day - 1) * QUANTA_PER_DAY) & 1:

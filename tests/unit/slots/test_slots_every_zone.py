@@ -4,6 +4,7 @@ import os
 import random
 from collections import Counter
 from datetime import date, datetime, timedelta
+from functools import lru_cache
 from importlib.resources import files
 from itertools import pairwise
 from zoneinfo import ZoneInfo
@@ -53,6 +54,7 @@ def sampled_days(name: str, year: int) -> list[date]:
     return sorted({*picked, *around})
 
 
+@lru_cache(maxsize=16)
 def readings(place: ZoneInfo, day: int) -> list[datetime]:
     """The wall clock at each quarter hour of a UTC day."""
     seconds = range(day * 86_400, (day + 1) * 86_400, 900)

@@ -156,8 +156,9 @@ def test_viewers_of_the_edges_see_what_check_accepts(name: str) -> None:
 def test_a_start_outside_every_calendar_is_refused(start: datetime) -> None:
     for name in ("UTC", "Pacific/Kiritimati", "Etc/GMT+12"):
         schedule = Schedule(zone(name), ROUND_THE_CLOCK)
-        with pytest.raises(DateOutOfRange):
+        with pytest.raises(DateOutOfRange) as refusal:
             check(schedule, HOURLY, start, HOUR, NOW)
+        assert refusal.value.value == start
 
 
 def test_the_calendar_ends_with_the_local_date() -> None:
