@@ -7,15 +7,12 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Final
 
-import psycopg
-
 from holdfast.catalog.v1 import catalog_pb2_grpc
 from services.catalog.rpc import servicer
 from services.catalog.rpc.errors import ERRORS
 from services.catalog.settings import CatalogSettings
 from services.catalog.storage.engine import HEAD, engine, verify
 from services.catalog.storage.store import PostgresStore
-from shared.runtime.failure import StartRefused
 from shared.runtime.migration.upgrade import upgrade
 from shared.runtime.server import Service, Servicer
 
@@ -38,18 +35,15 @@ async def wired(settings: CatalogSettings) -> AsyncIterator[Service]:
     """Opens the database, yields the service, closes it.
 
     Raises:
-        StartRefused: The database cannot be reached, is not migrated, or may lose what it
-            acknowledged.
+        StartRefused: The database's address is none; it cannot be reached, is not migrated, or
+            may lose what it acknowledged.
     """
-    try:
-        connections = engine(
-            settings.postgres_url,
-            pool_size=settings.postgres_pool_size,
-            pool_timeout=settings.pool_timeout(),
-            statement_timeout=settings.statement_timeout(),
-        )
-    except psycopg.ProgrammingError as error:
-        raise StartRefused(f"HOLDFAST_POSTGRES_URL is no libpq URL: {error}") from error
+    connections = engine(
+        settings.postgres_url,
+        pool_size=settings.postgres_pool_size,
+        pool_timeout=settings.pool_timeout(),
+        statement_timeout=settings.statement_timeout(),
+    )
     clock = settings.clock()
     store = PostgresStore(connections, clock)
     try:

@@ -46,10 +46,17 @@ def engine(
         pool_timeout: How long a call waits for a free one.
         statement_timeout: The database ends statements that take longer; a wait for a lock
             half as long.
+
+    Raises:
+        StartRefused: The address is none.
     """
     limit = statement_timeout // timedelta(milliseconds=1)
     options = f"-c statement_timeout={limit} -c lock_timeout={limit // 2}"
-    given = conninfo_to_dict(url)
+    try:
+        given = conninfo_to_dict(url)
+    except psycopg.ProgrammingError as error:
+        # Its text may hold the password.
+        raise StartRefused("HOLDFAST_POSTGRES_URL is not an address that libpq knows") from error
     given["options"] = f"{options} {given.get('options', '')}"
     arguments: dict[str, Any] = {**_ROBUST, **given}
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import psycopg
 import pytest
 from alembic.autogenerate import compare_metadata
@@ -10,6 +12,8 @@ from sqlalchemy import NullPool, create_engine, inspect
 
 from services.catalog.bootstrap import migrate
 from services.catalog.settings import CatalogSettings
+from services.catalog.storage import migrations
+from services.catalog.storage.engine import HEAD
 from services.catalog.storage.schema import metadata
 from tests.integration.catalog.database import migrated_database
 from tests.stores import PostgresServer
@@ -32,6 +36,12 @@ def test_a_migrated_database_has_exactly_the_tables_of_the_code(catalog_database
         name: [column.name for column in table.primary_key]
         for name, table in metadata.tables.items()
     }
+
+
+def test_the_newest_migration_is_the_one_the_code_needs() -> None:
+    versions = Path(migrations.__file__).parent / "versions"
+
+    assert max(version.name for version in versions.glob("*.py")).partition("_")[0] == HEAD
 
 
 def test_every_key_begins_with_the_organization() -> None:

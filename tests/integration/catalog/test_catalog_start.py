@@ -65,7 +65,11 @@ async def test_a_database_out_of_reach_is_refused_in_one_line(tmp_path: Path) ->
     assert "\n" not in str(refusal.value)
 
 
-@pytest.mark.parametrize("url", ["postgresql://u@/d?nonsense=1", "postgresql://[", "host=%%"])
-async def test_an_address_that_is_none_is_refused(url: str) -> None:
-    with pytest.raises(StartRefused):
+@pytest.mark.parametrize(
+    "url", ["postgresql://u:secret@/d?nonsense=1", "postgresql://u:secret@[", "secret=%%"]
+)
+async def test_an_address_that_is_none_is_refused_without_its_password(url: str) -> None:
+    with pytest.raises(StartRefused) as refusal:
         await start(url)
+
+    assert "secret" not in str(refusal.value)

@@ -115,14 +115,3 @@ def test_rules_are_not_asked_about_fields_that_failed_already() -> None:
         "resource.windows[0].start",
         "resource.b",
     ]
-
-
-def test_a_check_tells_the_first_of_many_failures() -> None:
-    check = CatalogCheck()
-    for number in range(1_000):
-        check.fail(f"ids[{number}]", "is wrong")
-
-    with pytest.raises(InvalidFields) as refusal:
-        check.done()
-
-    assert len(refusal.value.violations) == 20

@@ -1,0 +1,1 @@
+"""The history of the catalog's schema; ``shared.runtime.migration`` runs it."""
