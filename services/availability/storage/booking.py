@@ -46,34 +46,43 @@ def page_query(
     filters. What the filters leave out is skipped on the way.
     """
     parameters: dict[str, Any] = {"org": filters.organization_id, "limit": limit}
-    source: LiteralString = "bookings b"
-    order: LiteralString = "b"
-    conditions: list[LiteralString] = ["b.organization_id = %(org)s"]
+    driver: LiteralString = "o" if filters.resource_id else "b"
+    along: list[LiteralString] = [f"{driver}.organization_id = %(org)s"]
+    beside: list[LiteralString] = []
 
-    def narrow(condition: LiteralString, name: str, value: object) -> None:
+    def narrow(to: list[LiteralString], condition: LiteralString, name: str, value: object) -> None:
         if value:
-            conditions.append(condition)
+            to.append(condition)
             parameters[name] = value
 
-    if filters.resource_id:
-        source = "booking_items o join bookings b using (organization_id, booking_id)"
-        order = "o"
-        conditions = ["o.organization_id = %(org)s"]
-        narrow("o.resource_id = %(resource)s", "resource", filters.resource_id)
-    narrow("b.booker_id = %(booker)s", "booker", filters.booker_id)
-    narrow("b.event_type_id = %(event_type)s", "event_type", filters.event_type_id)
-    narrow(f"{order}.start_time >= %(from)s", "from", filters.start_after)
-    narrow(f"{order}.start_time < %(until)s", "until", filters.start_before)
+    narrow(along, "o.resource_id = %(resource)s", "resource", filters.resource_id)
+    narrow(beside, "b.booker_id = %(booker)s", "booker", filters.booker_id)
+    narrow(beside, "b.event_type_id = %(event_type)s", "event_type", filters.event_type_id)
+    narrow(along, f"{driver}.start_time >= %(from)s", "from", filters.start_after)
+    narrow(along, f"{driver}.start_time < %(until)s", "until", filters.start_before)
     if filters.state is not None:
-        conditions.append(_STATES[filters.state])
+        beside.append(_STATES[filters.state])
     if after is not None:
-        conditions.append(f"({order}.start_time, {order}.booking_id) > (%(start)s, %(id)s)")
+        along.append(f"({driver}.start_time, {driver}.booking_id) > (%(start)s, %(id)s)")
         parameters |= {"start": after.start, "id": after.booking_id}
-    statement: LiteralString = f"""
+    return _page(driver, along, beside), parameters
+
+
+def _page(
+    driver: LiteralString, along: Sequence[LiteralString], beside: Sequence[LiteralString]
+) -> LiteralString:
+    source: LiteralString = "bookings b"
+    conditions = [*along, *beside]
+    if driver == "o":
+        # "offset 0" keeps PostgreSQL from walking the bookings first and their items then.
+        own = " and ".join(["b.organization_id = o.organization_id", *beside])
+        source = f"""booking_items o cross join lateral (
+  select * from bookings b where b.booking_id = o.booking_id and {own} offset 0) b"""  # noqa: S608  # as below
+        conditions = [*along]
+    return f"""
 select {row.COLUMNS} from {source} where {" and ".join(conditions)}
-order by {order}.start_time, {order}.booking_id limit %(limit)s
-"""  # noqa: S608  # a LiteralString: no value is put in
-    return statement, parameters
+order by {driver}.start_time, {driver}.booking_id limit %(limit)s
+"""  # noqa: S608  # LiteralStrings: no value is put in
 
 
 # As text, not as a parameter: only so does a plan use the index of the cancelled.

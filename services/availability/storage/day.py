@@ -16,10 +16,9 @@ where organization_id = %(org)s and resource_id = %(resource)s
 """
 
 OF_RESOURCES: Final = """
-select d.resource_id, d.day, d.busy, d.version
-from unnest(%(resources)s::text[]) as w (resource_id) join days d
-  on d.organization_id = %(org)s and d.resource_id = w.resource_id
-  and d.day between %(first)s and %(last)s
+select resource_id, day, busy, version from days
+where organization_id = %(org)s and resource_id = any(%(resources)s)
+  and day between %(first)s and %(last)s
 """
 
 

@@ -23,12 +23,12 @@ from shared.slots.quantum import day_date, day_number
 _ATTEMPTS: Final = 8
 _LOCK_SECONDS: Final = 5.0
 
-_ANSWER: Final = """
+ANSWER: Final = """
 select content_hash, answer from request_keys
 where organization_id = %(org)s and method = %(method)s and request_id = %(request)s
 """
 
-_ANSWER_AND_BOOKING: Final = f"""
+ANSWER_AND_BOOKING: Final = f"""
 select a.content_hash, a.answer, {row.COLUMNS}
 from (select 1) one
 left join (
@@ -47,12 +47,12 @@ class PostgresLedger:
 
     async def answer(self, key: RequestKey) -> bytes | None:
         """As in the port."""
-        rows = await self._database.fetch(_ANSWER, _key_parameters(key))
+        rows = await self._database.fetch(ANSWER, _key_parameters(key))
         return _remembered(key, *rows[0]) if rows else None
 
     async def create(self, key: RequestKey, booking: Booking, answer: bytes) -> bytes:
         """As in the port."""
-        parameters = _create_parameters(key, booking, answer)
+        parameters = parameters_of_create(key, booking, answer)
         for _ in range(_ATTEMPTS):
             try:
                 found = await self._database.fetch(CREATE, parameters | _patience())
@@ -66,7 +66,7 @@ class PostgresLedger:
         """As in the port."""
         parameters = _key_parameters(key) | {"id": booking_id}
         for _ in range(_ATTEMPTS):
-            (found,) = await self._database.fetch(_ANSWER_AND_BOOKING, parameters)
+            (found,) = await self._database.fetch(ANSWER_AND_BOOKING, parameters)
             if found[0] is not None:
                 return _remembered(key, found[0], found[1])
             if found[2] is None:
@@ -145,7 +145,8 @@ def _day_parameters(masks: Sequence[DayMask]) -> dict[str, Any]:
     }
 
 
-def _create_parameters(key: RequestKey, booking: Booking, answer: bytes) -> dict[str, Any]:
+def parameters_of_create(key: RequestKey, booking: Booking, answer: bytes) -> dict[str, Any]:
+    """Returns the parameters of ``CREATE``, but for the patience."""
     return {
         **_key_parameters(key),
         **_day_parameters(day_masks(booking.items)),

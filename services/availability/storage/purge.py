@@ -15,9 +15,9 @@ _KEPT: Final = timedelta(hours=25)
 _BATCH: Final = 1_000
 _PAUSE_SECONDS: Final = 300.0
 
-_PURGE: Final = """
+PURGE: Final = """
 delete from request_keys where ctid = any(array(
-  select ctid from request_keys where created_at < now() - %(kept)s
+  select ctid from request_keys where created_at < now() - %(kept)s::interval
   order by created_at limit %(batch)s for update skip locked))
 returning 1
 """
@@ -33,7 +33,7 @@ async def purge(database: Database, *, kept: timedelta = _KEPT, batch: int = _BA
     """
     deleted = 0
     while True:
-        rows = await database.fetch(_PURGE, {"kept": kept, "batch": batch})
+        rows = await database.fetch(PURGE, {"kept": kept, "batch": batch})
         deleted += len(rows)
         if len(rows) < batch:
             return deleted

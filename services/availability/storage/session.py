@@ -21,6 +21,7 @@ _DURABILITY: Final = ("fsync", "full_page_writes", "synchronous_commit")
 _LOOKUPS_ONLY: Final = {
     "plan_cache_mode": "force_generic_plan",
     "enable_seqscan": "off",
+    "enable_bitmapscan": "off",
     "enable_hashjoin": "off",
     "enable_mergejoin": "off",
 }

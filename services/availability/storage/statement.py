@@ -5,6 +5,9 @@ what is evidently refused, before a row is locked. The decision falls on locked 
 PostgreSQL reads anew. Each step reads from the step before it, and that alone makes PostgreSQL
 run and lock in this order: request key, booking, days by resource and date, feed.
 
+Conditions on ``any`` of the wanted resources and days say nothing new: they bound the rows that
+are looked at, whatever PostgreSQL thinks of the tables' sizes when it makes the plan.
+
 What loses a race after its first lock undoes itself by casting false to ``must_hold``; the
 caller then runs the statement again, and its new snapshot knows why.
 """
@@ -13,11 +16,17 @@ from __future__ import annotations
 
 from typing import Final, LiteralString
 
+
+def _compact(statement: LiteralString) -> LiteralString:
+    # The driver remembers how it read a statement of at most 4,096 characters.
+    return " ".join(statement.split())
+
+
 # %(patience)s: milliseconds for each lock. The request key's lock is the first.
 _STEPS_TO_KEY: Final[LiteralString] = """
 with bound as materialized (
   select set_config('lock_timeout', %(patience)s, true)
-), wanted as materialized (
+), wanted as (
   select * from unnest(%(resources)s::text[], %(days)s::date[], %(bits)s::text[]::bit(96)[])
     as w (resource_id, day, bits)
 """
@@ -37,17 +46,18 @@ _STEPS_FROM_FEED: Final[LiteralString] = """
 
 # A day without a row cannot be locked before the feed is: such rows are made first, empty, and
 # the caller runs the statement again. Nothing else is written then.
-CREATE: Final[LiteralString] = f"""{_STEPS_TO_KEY}
-), answered as materialized (
+CREATE: Final = _compact(f"""{_STEPS_TO_KEY}
+), answered as (
   select content_hash, answer from request_keys
   where organization_id = %(org)s and method = %(method)s and request_id = %(request)s
-), namesake as materialized (
+), namesake as (
   select 1 as found from bookings where organization_id = %(org)s and booking_id = %(id)s
-), seen as materialized (
+), seen as (
   select w.resource_id, w.day, d.busy is null as is_new, d.busy & w.bits as taken
   from wanted w left join days d
     on d.organization_id = %(org)s and d.resource_id = w.resource_id and d.day = w.day
-), gate as materialized (
+    and d.resource_id = any(%(resources)s) and d.day = any(%(days)s)
+), gate as (
   select bool_or(is_new) as is_new from seen
   having not exists (select from answered) and not exists (select from namesake)
     and coalesce(bool_and(taken = 0::bit(96)), true)
@@ -76,6 +86,7 @@ CREATE: Final[LiteralString] = f"""{_STEPS_TO_KEY}
   select d.busy & w.bits = 0::bit(96) as is_free
   from booking, wanted w join days d
     on d.organization_id = %(org)s and d.resource_id = w.resource_id and d.day = w.day
+    and d.resource_id = any(%(resources)s) and d.day = any(%(days)s)
   order by d.resource_id, d.day
   for no key update of d
 ), whole as materialized (
@@ -89,6 +100,7 @@ CREATE: Final[LiteralString] = f"""{_STEPS_TO_KEY}
 ), changed as (
   update days d set busy = d.busy | w.bits, version = feed.number from feed, wanted w
   where d.organization_id = %(org)s and d.resource_id = w.resource_id and d.day = w.day
+    and d.resource_id = any(%(resources)s) and d.day = any(%(days)s)
   returning d.resource_id, d.day, d.busy
 ), item as (
   insert into booking_items (organization_id, booking_id, ordinal, resource_id, units,
@@ -101,10 +113,10 @@ select feed.number, a.content_hash, a.answer, n.found, t.resource_id, t.day, t.t
 from (select 1) one left join feed on true left join answered a on true
   left join namesake n on true
   left join seen t on taken <> 0::bit(96)
-"""  # noqa: S608  # a LiteralString: no value is put in
+""")  # noqa: S608  # a LiteralString: no value is put in
 
 # The caller has read the booking; its revision says whether it still is what was read.
-CHANGE: Final[LiteralString] = f"""{_STEPS_TO_KEY}
+CHANGE: Final = _compact(f"""{_STEPS_TO_KEY}
 ), key as (
   insert into request_keys (organization_id, method, request_id, content_hash, answer)
   select %(org)s, %(method)s, %(request)s, %(hash)s, %(answer)s from bound
@@ -123,6 +135,7 @@ CHANGE: Final[LiteralString] = f"""{_STEPS_TO_KEY}
   select 1 as row
   from held join wanted w on held.holds join days d
     on d.organization_id = %(org)s and d.resource_id = w.resource_id and d.day = w.day
+    and d.resource_id = any(%(resources)s) and d.day = any(%(days)s)
   order by d.resource_id, d.day
   for no key update of d
 ), feed as (
@@ -134,7 +147,8 @@ CHANGE: Final[LiteralString] = f"""{_STEPS_TO_KEY}
 ), changed as (
   update days d set busy = d.busy & ~w.bits, version = feed.number from feed, wanted w
   where d.organization_id = %(org)s and d.resource_id = w.resource_id and d.day = w.day
+    and d.resource_id = any(%(resources)s) and d.day = any(%(days)s)
   returning d.resource_id, d.day, d.busy
 {_STEPS_FROM_FEED}
 select number from feed
-"""  # noqa: S608  # a LiteralString: no value is put in
+""")  # noqa: S608  # a LiteralString: no value is put in

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any, LiteralString
 
 import pytest
+from psycopg.conninfo import make_conninfo
 
 from services.availability.domain.refusal import SlotUnavailable
 from services.availability.storage.database import Database, Row
@@ -61,7 +62,7 @@ async def test_the_real_ledger_survives_what_follows(database: Database, organiz
 
 async def test_select_then_update_is_caught(database: Database, organization: str) -> None:
     ledger, broken = broken_ledger(
-        database, "order by d.resource_id, d.day\n  for no key update of d", ""
+        database, "order by d.resource_id, d.day for no key update of d", ""
     )
 
     for number in range(_ROUNDS):
@@ -93,12 +94,12 @@ async def test_unsorted_locks_are_caught(
     database_url: str, organization: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     names = [f"r{number}" for number in range(10)]
-    impatient = f"{database_url}&options=-c%20deadlock_timeout%3D10ms"
+    impatient = make_conninfo(database_url, options="-c deadlock_timeout=10ms")
     async with opened(impatient, connections=4) as database:
         ledger, broken = broken_ledger(
             database,
-            "order by d.resource_id, d.day\n  for no key update of d",
-            "order by md5(d.resource_id || %(id)s)\n  for no key update of d",
+            "order by d.resource_id, d.day for no key update of d",
+            "order by md5(d.resource_id || %(id)s) for no key update of d",
         )
         await ledger.create(key(organization), booking(organization, 0, 1, resources=names), b"")
 

@@ -85,7 +85,6 @@ def _create_bookings() -> None:
         _text("cancel_reason"),
         _time("created_at"),
         _time("updated_at"),
-        sa.PrimaryKeyConstraint("organization_id", "booking_id", name="bookings_pkey"),
         postgresql_with={"fillfactor": 90},
     )
     order = ["start_time", "booking_id"]
@@ -100,6 +99,9 @@ def _create_bookings() -> None:
         ["organization_id", *order],
         postgresql_where=sa.text("state = 2"),
     )
+    # After the others: while nothing is known of sizes, the newest index is preferred among
+    # equals, and by id this is the one.
+    op.create_primary_key("bookings_pkey", "bookings", ["organization_id", "booking_id"])
 
 
 def _create_booking_items() -> None:
@@ -113,12 +115,13 @@ def _create_booking_items() -> None:
         _number("first_quantum"),
         _number("stop_quantum"),
         _time("start_time"),
-        sa.PrimaryKeyConstraint(
-            "organization_id", "booking_id", "ordinal", name="booking_items_pkey"
-        ),
     )
     columns = ["organization_id", "resource_id", "start_time", "booking_id"]
     op.create_index("booking_items_by_resource", "booking_items", columns)
+    # As above.
+    op.create_primary_key(
+        "booking_items_pkey", "booking_items", ["organization_id", "booking_id", "ordinal"]
+    )
 
 
 def _create_booking_history() -> None:
