@@ -10,8 +10,8 @@ if __name__ == "__main__":
     missing = missing_module()
     if missing is not None:
         sys.exit(
-            f"holdfast is not installed completely ({missing} is missing here): make run, or"
-            " make install for development, completes it"
+            f"holdfast is not installed completely ({missing} is missing here): make clean run, or"
+            " make clean install for development, makes the environment anew; the data stays"
         )
     from services.launcher.main import main  # only what is complete can be imported
 

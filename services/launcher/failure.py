@@ -47,7 +47,7 @@ class ChildEnded(LauncherError):
     def __init__(self, name: str, fact: str, log: Path, last_lines: str) -> None:
         module = _missing_module(last_lines)
         if module:
-            ending = f": {module} is missing; make run, or make install, completes the installation"
+            ending = f": {module} is missing here; make clean run makes the environment anew"
         elif last_lines:
             ending = f"; the end of {log}:\n{last_lines}"
         else:

@@ -8,6 +8,7 @@ import signal
 import time
 from types import FrameType
 
+_STDERR = 2
 _KILLED_EXIT_CODE = 1
 # Some programs pass a terminal's Ctrl-C on although the terminal has sent it to all of us.
 _SECOND_THOUGHT_SECONDS = 0.5
@@ -28,8 +29,11 @@ class StopSignals:
         self._wakeups, wakeup = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         signal.set_wakeup_fd(wakeup, warn_on_full_buffer=False)
         signal.signal(signal.SIGCHLD, lambda *_: None)  # a child's end wakes ``wait``
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, self._on_signal)
+        if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # not started by nohup
+            signal.signal(signal.SIGHUP, self._on_signal)
+        self._has_terminal = os.isatty(_STDERR)
 
     def wait(self) -> None:
         """Waits until a child has ended or a moment has passed.
@@ -39,6 +43,9 @@ class StopSignals:
         """
         if self._is_requested:
             raise StopRequested  # where the handler could not
+        # A terminal that is closed tells its first process only, and make keeps that to itself.
+        if self._has_terminal and not os.isatty(_STDERR):
+            raise StopRequested
         select.select([self._wakeups], [], [], _POLL_SECONDS)
         try:
             os.read(self._wakeups, 512)

@@ -97,9 +97,10 @@ def launched(
     process = subprocess.Popen(
         [*command, "--data", data, *(arguments or ANY_PORTS)],
         stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
         text=True,
-        **{"cwd": ROOT, "env": environment(variables or {}), **options},
+        cwd=ROOT,
+        env=environment(variables or {}),
+        **{"stderr": subprocess.PIPE, **options},
     )
     running = Running(process, data)
     try:

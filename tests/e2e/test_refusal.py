@@ -71,7 +71,7 @@ def test_a_half_installed_environment_is_told_from_a_bug(data_folder: Path) -> N
 
     assert said.count("\n") == 1
     assert said.startswith("holdfast is not installed completely (")
-    assert "make run" in said
+    assert "make clean run" in said
 
 
 def test_a_data_folder_that_cannot_be_written_is_named(data_folder: Path) -> None:

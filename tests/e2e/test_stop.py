@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pty
 import shutil
 import signal
 import sys
@@ -11,9 +12,15 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.running import ANY_PORTS, descendants, launched, system, wait_until_ready
+from tests.e2e.running import descendants, launched, system, wait_until_ready
 
 _EVERYTHING = ("bin/postgres", "valkey-server", *(f"services.{n}" for n in ("catalog", "presence")))
+# The environment is there; whether it is up to date is not the point.
+_MAKE = (
+    *("sh", "-c"),
+    f'exec make VENV={sys.prefix} -o {sys.prefix}/.run run ARGS="$*"',
+    "make",
+)
 _SECOND_THOUGHT_SECONDS = 0.5
 
 
@@ -47,12 +54,7 @@ def test_a_request_to_stop_during_the_start_is_followed(data_folder: Path) -> No
 
 @pytest.mark.skipif(shutil.which("make") is None, reason="there is no make")
 def test_stopping_make_stops_the_system(kept_data: Path) -> None:
-    arguments = f"--data {kept_data} {' '.join(ANY_PORTS)}"
-    # The environment is there; whether it is up to date is not the point.
-    environment = (f"VENV={sys.prefix}", "-o", f"{sys.prefix}/.run")
-    command = ("make", *environment, "run", f"ARGS={arguments}", "--")
-
-    with launched(kept_data, command=command) as running:
+    with launched(kept_data, command=_MAKE) as running:
         wait_until_ready(running)
         running.process.send_signal(signal.SIGTERM)
         running.end()
@@ -126,4 +128,18 @@ def test_a_child_that_dies_is_named_and_ends_the_rest(
         assert running.process.returncode == 1
         assert f"holdfast: {name} was ended by SIGKILL; the end of {kept_data}/logs/{log}:" in said
         assert "Traceback" not in said
+        assert running.left() == []
+
+
+@pytest.mark.skipif(shutil.which("make") is None, reason="there is no make")
+def test_closing_the_terminal_stops_the_system_below_make(kept_data: Path) -> None:
+    terminal, slave = pty.openpty()
+    command = ("setsid", "--ctty", "--wait", *_MAKE)
+
+    with launched(kept_data, command=command, stdin=slave, stderr=slave) as running:
+        wait_until_ready(running)
+        os.close(slave)
+
+        os.close(terminal)
+
         assert running.left() == []

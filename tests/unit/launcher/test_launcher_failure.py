@@ -55,11 +55,11 @@ def test_of_a_long_log_the_end_is_told() -> None:
     assert readable("\n".join(map(str, range(100)))).splitlines() == list(map(str, range(92, 100)))
 
 
-def test_a_child_that_misses_a_module_tells_how_to_complete_the_installation() -> None:
+def test_a_child_that_misses_a_module_tells_how_to_get_it() -> None:
     error = ChildEnded("catalog", "ended", Path("catalog.log"), _WITHOUT_FRAMES)
 
     assert str(error) == (
-        "catalog ended: nothing is missing; make run, or make install, completes the installation"
+        "catalog ended: nothing is missing here; make clean run makes the environment anew"
     )
 
 
