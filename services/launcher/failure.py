@@ -59,8 +59,8 @@ class ChildEnded(LauncherError):
 class DemoDataRefused(LauncherError):
     """The demo data could not be loaded."""
 
-    def __init__(self, log: Path, last_lines: str) -> None:
-        super().__init__(f"the demo data could not be loaded; the end of {log}:\n{last_lines}")
+    def __init__(self, fact: str) -> None:
+        super().__init__(f"the demo data could not be loaded: {fact}")
 
 
 def _missing_module(lines: str) -> str:

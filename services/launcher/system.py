@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import sys
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -14,7 +13,6 @@ from services.launcher.console import Console
 from services.launcher.failure import (
     AlreadyRunning,
     ChildEnded,
-    DemoDataRefused,
 )
 from services.launcher.kept import Kept, read_kept, remove_endpoints, write_endpoints, write_kept
 from services.launcher.listener import Listener, ReservedPort, answers
@@ -29,7 +27,6 @@ from shared.embedded.process import ChildProcess, Deadline, how_it_ended
 
 _START_ORDER = ("catalog", "presence", "availability")
 _READY_PATIENCE = timedelta(seconds=60)
-_DEMO_PATIENCE = timedelta(seconds=60)
 # A stop: each service gets a moment alone, then all of them together the rest.
 _STOP_ALONE = timedelta(seconds=1)
 _STOP_TOGETHER = timedelta(seconds=4)
@@ -156,19 +153,10 @@ class System:
                 raise ChildEnded(name, how_it_ended(code), child.log, log_end(child))
 
     def _load_demo(self) -> None:
+        from services.launcher.demo import load  # noqa: PLC0415  # on a first start only
+
         self._console.progress("loading the demo data")
-        variables = {
-            f"HOLDFAST_{name.upper()}_ADDRESS": self.listeners[name].target for name in SERVICES
-        }
-        loading = ChildProcess(
-            [sys.executable, "-m", "shared.client.cli.main", "demo", "load"],
-            log=self._log("demo"),
-            environment={**os.environ, **variables},
-            working_folder=self._project,
-        )
-        if loading.wait(_DEMO_PATIENCE) != 0:
-            loading.stop(signal.SIGKILL, timedelta(seconds=1))
-            raise DemoDataRefused(loading.log, log_end(loading))
+        load(self.listeners)
         loaded = (*self._kept.demo_loaded_into, self._stores.name)
         self._kept = replace(self._kept, demo_loaded_into=loaded)
         write_kept(self._options.data, self._kept)

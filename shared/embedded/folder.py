@@ -29,21 +29,10 @@ class FolderLock:
             DataFolderUnusable: It cannot be made or written.
         """
         try:
-            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            self._file = os.open(folder / "lock", os.O_RDWR | os.O_CREAT, 0o600)
-        except OSError as error:
-            raise DataFolderUnusable(folder, in_words(error)) from error
-        try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            pid = os.pread(self._file, 32, 0).decode("ascii", "replace").strip()
-            os.close(self._file)
-            raise DataFolderInUse(folder, f"process {pid}" if pid else "a process") from error
-        try:
+            self._file = _locked_file(folder)
             os.ftruncate(self._file, 0)
             os.pwrite(self._file, str(os.getpid()).encode("ascii"), 0)
         except OSError as error:
-            os.close(self._file)
             raise DataFolderUnusable(folder, in_words(error)) from error
 
     def release(self) -> None:
@@ -60,6 +49,22 @@ class FolderLock:
         trace: TracebackType | None,
     ) -> None:
         self.release()
+
+
+def _locked_file(folder: Path) -> int:
+    path = folder / "lock"
+    while True:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        file = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if path.exists() and os.path.samestat(path.stat(), os.fstat(file)):
+                return file
+        except BlockingIOError as error:
+            pid = os.pread(file, 32, 0).decode("ascii", "replace").strip()
+            os.close(file)
+            raise DataFolderInUse(folder, f"process {pid}" if pid else "a process") from error
+        os.close(file)  # the folder was thrown away in between: take the new one
 
 
 def socket_folder(data_folder: Path) -> Path:
