@@ -89,7 +89,10 @@ class Database:
         except psycopg.Error as error:
             fact = (str(error).strip().splitlines() or [type(error).__name__])[0]
             raise StartRefused(f"PostgreSQL cannot be used: {fact}") from error
-        await self._pool.open()
+        try:
+            await self._pool.open(wait=True, timeout=self._seconds)
+        except PoolTimeout as error:
+            raise StartRefused("PostgreSQL gives no second connection") from error
 
     async def close(self) -> None:
         """Waits for the statements in flight and disconnects."""

@@ -325,6 +325,16 @@ async def test_a_malformed_question_names_its_field(
     assert refusal.fields == wrong
 
 
+async def test_a_hundred_wrong_ids_still_fit_an_answer(caller: Caller) -> None:
+    names = [f"{'-' * 100}{index}" for index in range(100)]
+
+    refusal = await caller.refusal_of(
+        "GetDays", caller.question("GetDays", NINE, resource_ids=names)
+    )
+
+    assert (refusal.code, refusal.reason) == (grpc.StatusCode.INVALID_ARGUMENT, "INVALID_FIELD")
+
+
 async def test_a_range_off_the_grid_is_refused(caller: Caller, catalog: FakeCatalog) -> None:
     catalog.offer(caller.organization_id)
     request = caller.question(
