@@ -75,6 +75,29 @@ async def test_set_event_types_replaces_all_of_a_resources(linked: Caller) -> No
     assert await resources_of(linked, "x") == ["b"]
 
 
+@pytest.mark.parametrize(
+    ("method", "fields"),
+    [
+        ("Unlink", {"resource_id": "a", "event_type_id": "x"}),
+        ("SetResources", {"event_type_id": "x", "resource_ids": ["b"]}),
+        ("SetEventTypes", {"resource_id": "a", "event_type_ids": ["y"]}),
+    ],
+)
+async def test_another_organizations_links_of_the_same_ids_are_its_own(
+    linked: Caller, method: str, fields: dict[str, Any]
+) -> None:
+    other = linked.elsewhere()
+    await other.resource("a")
+    await other.event_type("x")
+    await other.ask("Link", resource_id="a", event_type_id="x")
+    seen_before = await resources_of(linked, "x"), await event_types_of(linked, "a")
+
+    await linked.ask(method, **fields)
+
+    assert seen_before == ([], [])
+    assert await resources_of(other, "x") == ["a"]
+
+
 async def test_an_empty_set_ends_all_links(linked: Caller) -> None:
     await linked.ask("SetResources", event_type_id="x", resource_ids=["a", "b"])
 

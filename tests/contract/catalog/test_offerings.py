@@ -44,6 +44,19 @@ async def test_a_link_shows(pair: Caller) -> None:
     assert (before.linked, after.linked) == (False, True)
 
 
+async def test_another_organizations_link_and_default_do_not_show(pair: Caller) -> None:
+    other = pair.elsewhere()
+    await other.resource("studio-a")
+    await other.event_type("one-hour")
+    await other.ask("Link", **PAIR)
+    await other.schedule("hours", is_default=True)
+
+    found = await offering(pair)
+
+    assert not found.linked
+    assert not found.HasField("schedule")
+
+
 async def test_inactivity_is_answered_not_refused(pair: Caller) -> None:
     await pair.ask(
         "UpdateResource", resource=room("studio-a", active=False), update_mask={"paths": ["active"]}
