@@ -28,8 +28,8 @@ def main(arguments: Sequence[str]) -> int:
     project = Path(__file__).resolve().parents[2]
     options = parse(arguments, os.environ, project)
     console = Console()
-    signals = StopSignals()
     system = System(options, project, console)
+    signals = StopSignals()
     code = 1
     try:
         system.start()
@@ -38,8 +38,10 @@ def main(arguments: Sequence[str]) -> int:
     except StopRequested:
         code = 0
     except (LauncherError, EmbeddedServerError, ValueError) as error:
+        signals.begin_to_stop()
         console.say(f"holdfast: {error}")
     except OSError as error:
+        signals.begin_to_stop()
         console.say(f"holdfast: {error.strerror or error}: {error.filename or options.data}")
     finally:
         signals.begin_to_stop()

@@ -78,7 +78,9 @@ def _parser() -> argparse.ArgumentParser:
         description="Starts PostgreSQL, Valkey and the services on this machine; Ctrl-C stops.",
         epilog=(
             "HOLDFAST_POSTGRES_URL and HOLDFAST_REDIS_URL name servers to use instead of embedded"
-            " ones; HOLDFAST_CLOCK_START=2027-03-01T08:00:00Z moves the system's clock."
+            " ones; HOLDFAST_CLOCK_START=2027-03-01T08:00:00Z moves the system's clock;"
+            " HOLDFAST_CATALOG_METRICS_LISTEN=HOST:PORT, and so on, serve metrics;"
+            " HOLDFAST_THROWAWAY_DATA=1 trades durability for speed."
         ),
     )
     parser.add_argument(
