@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import uuid
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -47,6 +48,7 @@ class FakeCatalog:
         self.resources: dict[tuple[str, str], resource_pb2.Resource] = {}
         self.asked: list[str] = []
         self.fails_with: grpc.StatusCode | None = None
+        self.silent = False
 
     def offer(
         self,
@@ -106,6 +108,8 @@ class FakeCatalog:
         return resource_pb2.GetResourceResponse(resource=found)
 
     async def _fail(self, context: Any) -> None:
+        if self.silent:
+            await asyncio.Event().wait()
         if self.fails_with is not None:
             await context.abort(self.fails_with, "told to")
 
@@ -158,14 +162,14 @@ class Caller:
     """Calls on behalf of one organization."""
 
     def __init__(self, channel: grpc.aio.Channel, organization_id: str | None = None) -> None:
-        self._channel = channel
+        self.channel = channel
         self.availability = availability_pb2_grpc.AvailabilityServiceStub(channel)
         self.bookings = booking_pb2_grpc.BookingServiceStub(channel)
         self.organization_id = organization_id or f"org-{uuid.uuid4().hex}"
 
     def elsewhere(self) -> Caller:
         """A caller of another organization."""
-        return Caller(self._channel)
+        return Caller(self.channel)
 
     async def send(self, method: str, request: Any, timeout: float = 30) -> Any:
         """Sends a request and returns the response."""
