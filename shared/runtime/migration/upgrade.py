@@ -25,17 +25,19 @@ def upgrade(url: str, versions: Path, *, head: str) -> None:
     Args:
         url: A libpq URL; it must reach PostgreSQL itself, not a transaction pooler.
         versions: The folder of the service's revisions.
-        head: The revision that this code needs.
+        head: The revision that this code needs; revisions sort by name.
 
     Raises:
         StartRefused: The database cannot be reached, or a revision failed; nothing of the
             failed revision is kept.
     """
     try:
-        if stored_revision(url) == head:
-            return
-        _run(url, versions, head)
-    except psycopg.OperationalError as error:
+        stored = stored_revision(url)
+        if stored is None or stored < head:
+            _run(url, versions, head)
+        elif stored > head:  # a newer release was here; its schema still serves this one
+            logger.warning("schema is newer", extra={"revision": stored, "needed": head})
+    except psycopg.Error as error:
         raise StartRefused(f"the database cannot be migrated: {_first_line(error)}") from error
 
 
@@ -55,12 +57,17 @@ def _run(url: str, versions: Path, head: str) -> None:
     from alembic.config import Config  # noqa: PLC0415
     from sqlalchemy import NullPool, create_engine, exc, text  # noqa: PLC0415
 
+    # Alembic tells each step at INFO; one line of ours says where it went.
+    logging.getLogger("alembic").setLevel(logging.WARNING)
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent).replace("%", "%%"))
     config.set_main_option("version_locations", str(versions).replace("%", "%%"))
     config.set_main_option("path_separator", "newline")
+    # psycopg connects, so every form of URL that libpq knows will do.
     engine = create_engine(
-        url.replace("postgresql://", "postgresql+psycopg://", 1), poolclass=NullPool
+        "postgresql+psycopg://",
+        creator=lambda: psycopg.connect(url, connect_timeout=_CONNECT_SECONDS),
+        poolclass=NullPool,
     )
     try:
         with engine.connect() as connection:
