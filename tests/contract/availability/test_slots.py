@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
@@ -292,3 +293,38 @@ async def test_a_month_answers_each_date_of_its_zone(caller: Caller, catalog: Fa
     ]
     assert answer.time_zone == "Asia/Tokyo"
     assert [entry.available for entry in answer.dates[:7]] == [True] * 5 + [False] * 2
+
+
+ZONES = (
+    "Africa/Casablanca", "America/Anchorage", "America/Caracas", "America/New_York",
+    "America/Santiago", "America/St_Johns", "Antarctica/Troll", "Asia/Gaza", "Asia/Kathmandu",
+    "Asia/Tehran", "Asia/Tokyo", "Australia/Adelaide", "Australia/Lord_Howe", "Europe/Berlin",
+    "Europe/Dublin", "Pacific/Apia", "Pacific/Auckland", "Pacific/Chatham", "Pacific/Kiritimati",
+    "Pacific/Pago_Pago",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("zone", ZONES)
+async def test_month_and_day_agree_on_every_day_of_a_year(
+    caller: Caller, catalog: FakeCatalog, zone: str
+) -> None:
+    catalog.offer(
+        caller.organization_id,
+        schedule=weekly(zone, {1: [(0, 180)], 2: [(1320, 1440)], 3: [(0, 120)], 7: [(60, 240)]}),
+        duration_options=[length(2 * HOUR), length(3 * HOUR)],
+        slot_interval=length(2 * QUARTER),
+        buffer_before=length(QUARTER),
+    )
+    year = [date(2027, 3, 2) + timedelta(days=index) for index in range(365)]
+    for day in year[::29]:
+        for start in (await caller.starts(day, 2 * HOUR))[:1]:
+            await caller.book(start, 2 * HOUR)
+
+    months: dict[date, bool] = {}
+    for first in range(0, 365, 93):
+        last = min(first + 92, 364)
+        months |= await caller.open_dates(year[first], year[last], 2 * HOUR)
+    found = await asyncio.gather(*(caller.starts(day, 2 * HOUR) for day in year))
+
+    assert months == {day: bool(starts) for day, starts in zip(year, found, strict=True)}
+    assert set(months.values()) == {True, False}
