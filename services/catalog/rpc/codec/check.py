@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
 from google.protobuf.field_mask_pb2 import FieldMask
 from google.protobuf.message import Message
@@ -12,14 +12,6 @@ from shared.runtime.check import FieldCheck
 from shared.runtime.failure import Violation
 
 MessageT = TypeVar("MessageT", bound=Message)
-
-
-class Update(NamedTuple):
-    """Which row changes, as of which etag, and its new values by field."""
-
-    key: str
-    etag: str
-    fields: Mapping[str, Any]
 
 
 _ALL = "*"

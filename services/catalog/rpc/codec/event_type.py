@@ -26,12 +26,11 @@ from services.catalog.rpc.codec import time
 from services.catalog.rpc.codec.check import (
     CatalogCheck,
     Field,
-    Update,
     all_fields,
-    masked_fields,
     required,
 )
 from services.catalog.rpc.codec.page import page_of
+from services.catalog.rpc.codec.row import Update, deletion_of, key_of, update_of
 
 _ZERO: Final = timedelta()
 _POLICY_NUMBERS: Final = {
@@ -69,11 +68,7 @@ def key(request: pb.GetEventTypeRequest | pb.UndeleteEventTypeRequest) -> str:
     Raises:
         InvalidFields: As ``create``.
     """
-    check = CatalogCheck()
-    check.header(request)
-    event_type_id = check.identifier("event_type_id", request.event_type_id)
-    check.done()
-    return event_type_id
+    return key_of(request, "event_type")
 
 
 def slug(request: pb.GetEventTypeBySlugRequest) -> str:
@@ -112,15 +107,7 @@ def update(request: pb.UpdateEventTypeRequest) -> Update:
     Raises:
         InvalidFields: As ``create``; also for a mask that names nothing, or what is fixed.
     """
-    check = CatalogCheck()
-    check.header(request)
-    required(check, request, "event_type")
-    message = request.event_type
-    event_type_id = check.identifier("event_type.event_type_id", message.event_type_id)
-    etag = check.etag("event_type.etag", message.etag)
-    fields = masked_fields(check, message, "event_type", request.update_mask, _FIELDS)
-    check.done()
-    return Update(event_type_id, etag, fields)
+    return update_of(request, "event_type", _FIELDS)
 
 
 def delete(request: pb.DeleteEventTypeRequest) -> tuple[str, str]:
@@ -129,12 +116,7 @@ def delete(request: pb.DeleteEventTypeRequest) -> tuple[str, str]:
     Raises:
         InvalidFields: As ``create``.
     """
-    check = CatalogCheck()
-    check.header(request)
-    event_type_id = check.identifier("event_type_id", request.event_type_id)
-    etag = check.etag("etag", request.etag)
-    check.done()
-    return event_type_id, etag
+    return deletion_of(request, "event_type")
 
 
 def encode(organization_id: str, record: Record[EventType]) -> pb.EventType:

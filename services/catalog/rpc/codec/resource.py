@@ -18,12 +18,11 @@ from services.catalog.domain.zone import zone_violations
 from services.catalog.rpc.codec.check import (
     CatalogCheck,
     Field,
-    Update,
     all_fields,
-    masked_fields,
     required,
 )
 from services.catalog.rpc.codec.page import page_of
+from services.catalog.rpc.codec.row import Update, deletion_of, key_of, update_of
 from services.catalog.rpc.codec.time import history
 
 _TYPE_NUMBERS: Final = {
@@ -58,11 +57,7 @@ def key(request: pb.GetResourceRequest | pb.UndeleteResourceRequest) -> str:
     Raises:
         InvalidFields: As ``create``.
     """
-    check = CatalogCheck()
-    check.header(request)
-    resource_id = check.identifier("resource_id", request.resource_id)
-    check.done()
-    return resource_id
+    return key_of(request, "resource")
 
 
 def page(request: pb.ListResourcesRequest) -> tuple[ResourceFilter, Page]:
@@ -90,15 +85,7 @@ def update(request: pb.UpdateResourceRequest) -> Update:
     Raises:
         InvalidFields: As ``create``; also for a mask that names nothing, or what is fixed.
     """
-    check = CatalogCheck()
-    check.header(request)
-    required(check, request, "resource")
-    message = request.resource
-    resource_id = check.identifier("resource.resource_id", message.resource_id)
-    etag = check.etag("resource.etag", message.etag)
-    fields = masked_fields(check, message, "resource", request.update_mask, _FIELDS)
-    check.done()
-    return Update(resource_id, etag, fields)
+    return update_of(request, "resource", _FIELDS)
 
 
 def delete(request: pb.DeleteResourceRequest) -> tuple[str, str]:
@@ -107,12 +94,7 @@ def delete(request: pb.DeleteResourceRequest) -> tuple[str, str]:
     Raises:
         InvalidFields: As ``create``.
     """
-    check = CatalogCheck()
-    check.header(request)
-    resource_id = check.identifier("resource_id", request.resource_id)
-    etag = check.etag("etag", request.etag)
-    check.done()
-    return resource_id, etag
+    return deletion_of(request, "resource")
 
 
 def encode(organization_id: str, record: Record[Resource]) -> pb.Resource:

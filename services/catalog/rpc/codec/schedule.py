@@ -25,12 +25,11 @@ from services.catalog.rpc.codec import time
 from services.catalog.rpc.codec.check import (
     CatalogCheck,
     Field,
-    Update,
     all_fields,
-    masked_fields,
     required,
 )
 from services.catalog.rpc.codec.page import dates_after, page_of
+from services.catalog.rpc.codec.row import Update, deletion_of, key_of, update_of
 
 _MAX_DATES: Final = 93
 _DAYS_A_WEEK: Final = 7
@@ -69,11 +68,7 @@ def key(request: pb.GetScheduleRequest) -> str:
     Raises:
         InvalidFields: As ``create``.
     """
-    check = CatalogCheck()
-    check.header(request)
-    schedule_id = check.identifier("schedule_id", request.schedule_id)
-    check.done()
-    return schedule_id
+    return key_of(request, "schedule")
 
 
 def page(request: pb.ListSchedulesRequest) -> Page:
@@ -94,15 +89,7 @@ def update(request: pb.UpdateScheduleRequest) -> Update:
     Raises:
         InvalidFields: As ``create``; also for a mask that names nothing, or what is fixed.
     """
-    check = CatalogCheck()
-    check.header(request)
-    required(check, request, "schedule")
-    message = request.schedule
-    schedule_id = check.identifier("schedule.schedule_id", message.schedule_id)
-    etag = check.etag("schedule.etag", message.etag)
-    fields = masked_fields(check, message, "schedule", request.update_mask, _FIELDS)
-    check.done()
-    return Update(schedule_id, etag, fields)
+    return update_of(request, "schedule", _FIELDS)
 
 
 def delete(request: pb.DeleteScheduleRequest) -> tuple[str, str]:
@@ -111,12 +98,7 @@ def delete(request: pb.DeleteScheduleRequest) -> tuple[str, str]:
     Raises:
         InvalidFields: As ``create``.
     """
-    check = CatalogCheck()
-    check.header(request)
-    schedule_id = check.identifier("schedule_id", request.schedule_id)
-    etag = check.etag("etag", request.etag)
-    check.done()
-    return schedule_id, etag
+    return deletion_of(request, "schedule")
 
 
 def set_override(request: pb.SetDateOverrideRequest) -> tuple[str, DateOverride]:
