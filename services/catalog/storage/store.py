@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine
-from typing import Any, TypeVar
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
 from weakref import WeakValueDictionary
 
 from sqlalchemy import exc, select
@@ -23,6 +23,7 @@ from services.catalog.storage.resource import ResourceTable
 from services.catalog.storage.schedule import ScheduleTable
 from services.catalog.storage.schema import organizations
 from shared.runtime.clock import Clock
+from shared.runtime.unbroken import Unbroken
 
 T = TypeVar("T")
 
@@ -43,7 +44,8 @@ class PostgresStore:
         self._reading = engine.execution_options(isolation_level="AUTOCOMMIT")
         self._clock = clock
         self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
-        self._running: set[asyncio.Task[Any]] = set()
+        # The database's own timeouts bound it.
+        self._unbroken = Unbroken()
 
     async def read(self, organization_id: str, work: Callable[[View], Awaitable[T]]) -> T:
         """Runs ``work``, each statement by itself.
@@ -79,8 +81,7 @@ class PostgresStore:
 
     async def close(self) -> None:
         """Waits for what is running, then closes every connection."""
-        if self._running:
-            await asyncio.wait(self._running, timeout=_PATIENCE_SECONDS)
+        await self._unbroken.finish(_PATIENCE_SECONDS)
         await self._engine.dispose()
 
     def _turn(self, organization_id: str) -> asyncio.Lock:
@@ -88,21 +89,6 @@ class PostgresStore:
         if turn is None:
             turn = self._turns[organization_id] = asyncio.Lock()
         return turn
-
-    async def _unbroken(self, work: Coroutine[Any, Any, T]) -> T:
-        """Lets ``work`` end although its caller is gone: a statement cut off costs a connection.
-
-        The database's own timeouts bound it.
-        """
-        task = asyncio.create_task(work)
-        self._running.add(task)
-        task.add_done_callback(self._ended)
-        return await asyncio.shield(task)
-
-    def _ended(self, task: asyncio.Task[Any]) -> None:
-        self._running.discard(task)
-        if not task.cancelled():
-            task.exception()  # seen: nobody may be left to see it
 
 
 class _View:

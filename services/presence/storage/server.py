@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import logging
 import re
@@ -19,6 +18,7 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
 from shared.runtime.failure import StartRefused, StoreUnavailable
+from shared.runtime.unbroken import Unbroken
 
 OLDEST_VERSION: Final = (6, 2)
 
@@ -74,7 +74,7 @@ class HoldServer:
         Raises:
             ValueError: The URL is none of these.
         """
-        seconds = patience.total_seconds()
+        self._seconds = seconds = patience.total_seconds()
         self._client = Redis.from_pool(
             BlockingConnectionPool.from_url(
                 url,
@@ -87,6 +87,7 @@ class HoldServer:
             )
         )
         self._answered = True
+        self._unbroken = Unbroken()
 
     async def verify(self) -> None:
         """Checks that the server answers and knows what the scripts need.
@@ -101,7 +102,8 @@ class HoldServer:
         refuse_old(str(facts["redis_version"]))
 
     async def close(self) -> None:
-        """Closes all connections."""
+        """Waits for the answers on their way and closes all connections."""
+        await self._unbroken.finish(self._seconds)
         await self._client.aclose()
 
     async def run(self, call: ScriptCall) -> Any:
@@ -144,7 +146,7 @@ class HoldServer:
     async def _asked(self, work: Awaitable[T]) -> T:
         # Shielded: a caller that goes away must not cut a connection off in mid-answer.
         try:
-            answer = await asyncio.shield(work)
+            answer = await self._unbroken(work)
         except (exceptions.RedisError, OSError) as error:
             if isinstance(error, exceptions.NoScriptError):
                 raise
