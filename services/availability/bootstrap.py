@@ -5,10 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from pathlib import Path
 from typing import Final
-
-import grpc
 
 from holdfast.availability.v1 import availability_pb2_grpc, booking_pb2_grpc
 from services.availability.app.book import Book
@@ -23,6 +20,7 @@ from services.availability.rpc import booking_codec
 from services.availability.rpc.errors import ERRORS
 from services.availability.rpc.servicer import AvailabilityServicer, BookingServicer
 from services.availability.settings import AvailabilitySettings
+from services.availability.storage import migration
 from services.availability.storage.booking import PostgresBookings
 from services.availability.storage.database import Database
 from services.availability.storage.day import PostgresDays
@@ -30,28 +28,17 @@ from services.availability.storage.inventory import PostgresInventory
 from services.availability.storage.ledger import PostgresLedger
 from services.availability.storage.purge import keep_purging
 from services.availability.upstream.catalog import Catalog
-from shared.runtime.migration.upgrade import upgrade
 from shared.runtime.server import Service, Servicer
 
 NAME: Final = "availability"
-HEAD: Final = "0001"
 
-_MIGRATIONS: Final = Path(__file__).parent / "storage" / "migrations" / "versions"
 _PACKAGE: Final = "holdfast.availability.v1"
 _WRITES: Final = frozenset({"CreateBooking", "CancelBooking"})
-_CHANNEL_OPTIONS: Final = (
-    ("grpc.lb_policy_name", "round_robin"),
-    ("grpc.initial_reconnect_backoff_ms", 200),
-    # gRPC's own two minutes would outlast the catalog's outage by as much.
-    ("grpc.max_reconnect_backoff_ms", 1_000),
-    ("grpc.keepalive_time_ms", 20_000),
-    ("grpc.keepalive_timeout_ms", 5_000),
-)
 
 
 def migrate(settings: AvailabilitySettings) -> None:
-    """Brings the database to ``HEAD``."""
-    upgrade(settings.postgres_url, _MIGRATIONS, head=HEAD)
+    """Brings the database to the revision that this code needs."""
+    migration.migrate(settings.postgres_url)
 
 
 @asynccontextmanager
@@ -68,16 +55,15 @@ async def wired(settings: AvailabilitySettings) -> AsyncIterator[Service]:
         statement=settings.postgres_timeout(),
         throwaway=settings.throwaway_data,
     )
-    await database.open(head=HEAD)
-    channel = grpc.aio.insecure_channel(settings.catalog_address, options=_CHANNEL_OPTIONS)
-    catalog = Catalog(channel, fresh_seconds=settings.catalog_fresh_seconds)
+    await database.open(head=migration.HEAD)
+    catalog = Catalog(settings.catalog_address, fresh_seconds=settings.catalog_fresh_seconds)
     purging = asyncio.create_task(keep_purging(database))
     try:
         yield _service(settings, database, catalog)
     finally:
         purging.cancel()
+        await asyncio.gather(purging, return_exceptions=True)
         await catalog.close()
-        await channel.close()
         await database.close()
 
 

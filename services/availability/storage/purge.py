@@ -47,6 +47,8 @@ async def keep_purging(database: Database) -> None:
             deleted = await purge(database)
         except Failure as failure:
             logger.warning("request keys not purged", extra={"cause": str(failure)})
+        except Exception:
+            logger.exception("request keys not purged")  # and tried again: growth is no outage
         else:
             if deleted:
                 logger.info("request keys purged", extra={"deleted": deleted})

@@ -23,6 +23,14 @@ _MOST_REMEMBERED: Final = 20_000
 # Not the time the caller has left: the question may stand for many callers, each of whom waits
 # no longer than their own deadline, and its answer serves those who come next.
 _PATIENCE_SECONDS: Final = 1.0
+_CHANNEL_OPTIONS: Final = (
+    ("grpc.lb_policy_name", "round_robin"),
+    ("grpc.initial_reconnect_backoff_ms", 200),
+    # gRPC's own two minutes would outlast the catalog's outage by as much.
+    ("grpc.max_reconnect_backoff_ms", 1_000),
+    ("grpc.keepalive_time_ms", 20_000),
+    ("grpc.keepalive_timeout_ms", 5_000),
+)
 
 _ResourceName = tuple[str, str]
 _Missing = tuple[Kind, str]
@@ -31,8 +39,15 @@ _Missing = tuple[Kind, str]
 class Catalog:
     """The port ``Offerings`` over CatalogService."""
 
-    def __init__(self, channel: grpc.aio.Channel, *, fresh_seconds: float) -> None:
-        self._stub = catalog_pb2_grpc.CatalogServiceStub(channel)
+    def __init__(self, address: str, *, fresh_seconds: float) -> None:
+        """Connects when it is first asked.
+
+        Args:
+            address: host:port, or another gRPC target; of several addresses all are used.
+            fresh_seconds: How long an answer counts.
+        """
+        self._channel = grpc.aio.insecure_channel(address, options=_CHANNEL_OPTIONS)
+        self._stub = catalog_pb2_grpc.CatalogServiceStub(self._channel)
         self._offerings = Memory(
             self._ask_offering, fresh_seconds=fresh_seconds, most=_MOST_REMEMBERED
         )
@@ -57,9 +72,10 @@ class Catalog:
                 raise NotFound(*missing)
 
     async def close(self) -> None:
-        """Ends the questions in flight."""
+        """Ends the questions in flight and disconnects."""
         await self._offerings.close()
         await self._resources.close()
+        await self._channel.close()
 
     async def _ask_offering(self, name: OfferingName) -> Offering | _Missing:
         request = offering_pb2.GetOfferingRequest(**name._asdict())

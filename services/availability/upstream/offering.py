@@ -18,6 +18,14 @@ from shared.slots.schedule import Schedule, Window, default_schedule
 from shared.slots.zone import zone
 
 _KEPT: Final = 4_096
+_RULES: Final = (
+    "flexible_duration",
+    "slot_interval",
+    "buffer_before",
+    "buffer_after",
+    "minimum_notice",
+    "horizon",
+)
 
 
 def read_offering(name: OfferingName, offering: offering_pb2.Offering) -> Offering:
@@ -84,10 +92,11 @@ def _minute(time: Any) -> int:
 
 
 def _rules_content(event_type: event_type_pb2.EventType) -> bytes:
-    content = event_type_pb2.EventType()
-    content.CopyFrom(event_type)
-    for field in ("title", "description", "etag", "create_time", "update_time", "locations"):
-        content.ClearField(field)
+    content = event_type_pb2.EventType(closed_hours_policy=event_type.closed_hours_policy)
+    content.duration_options.extend(event_type.duration_options)
+    for name in _RULES:
+        if event_type.HasField(name):
+            getattr(content, name).CopyFrom(getattr(event_type, name))
     return content.SerializeToString(deterministic=True)
 
 

@@ -10,9 +10,10 @@ from typing import Any, LiteralString
 import psycopg
 from psycopg import sql
 
-from services.availability.bootstrap import HEAD, migrate
+from services.availability.bootstrap import migrate
 from services.availability.settings import AvailabilitySettings
 from services.availability.storage.database import Database
+from services.availability.storage.migration import HEAD
 from shared.embedded.database import drop_database
 from tests import stores
 

@@ -15,8 +15,9 @@ from alembic.migration import MigrationContext
 from psycopg.conninfo import make_conninfo
 from sqlalchemy import create_engine
 
-from services.availability.bootstrap import HEAD, migrate
+from services.availability.bootstrap import migrate
 from services.availability.storage.database import Database
+from services.availability.storage.migration import HEAD
 from services.availability.storage.purge import purge
 from services.availability.storage.schema import metadata
 from services.availability.storage.session import require_durability
