@@ -19,6 +19,7 @@ from services.availability.storage import bits, failure, session
 from services.availability.storage.session import Connection
 from shared.runtime.deadline import time_remaining
 from shared.runtime.failure import DeadlinePassed, Overloaded, StartRefused, StoreUnavailable
+from shared.runtime.unbroken import Unbroken
 
 Row = tuple[Any, ...]
 
@@ -70,7 +71,8 @@ class Database:
             name="availability",
         )
         self._is_down = False
-        self._running: set[asyncio.Task[Any]] = set()
+        self._unbroken = Unbroken()
+        self._check: asyncio.Task[None] | None = None
 
     async def open(self, *, head: str) -> None:
         """Connects.
@@ -96,8 +98,10 @@ class Database:
 
     async def close(self) -> None:
         """Waits for the statements in flight and disconnects."""
-        if self._running:
-            await asyncio.wait(self._running, timeout=self._seconds)
+        await self._unbroken.finish(self._seconds)
+        if self._check is not None:
+            self._check.cancel()
+            await asyncio.gather(self._check, return_exceptions=True)
         await self._pool.close()
 
     async def fetch(self, statement: LiteralString, parameters: Mapping[str, Any]) -> list[Row]:
@@ -112,10 +116,7 @@ class Database:
             StoreUnavailable: The server cannot be reached, or took too long.
             Overloaded: No connection got free in time, or the server is out of room.
         """
-        task = asyncio.create_task(self._fetch(statement, parameters))
-        self._running.add(task)
-        task.add_done_callback(self._running.discard)
-        return await asyncio.shield(task)
+        return await self._unbroken(self._fetch(statement, parameters))
 
     @asynccontextmanager
     async def snapshot(self) -> AsyncIterator[Connection]:
@@ -183,7 +184,7 @@ class Database:
             self._is_down = True
             logger.warning("store connection lost", extra={"sqlstate": error.sqlstate})
             # One that broke while idle is likely not the only one.
-            self._start(self._pool.check())
+            self._check = asyncio.create_task(self._pool.check())
         return True
 
     async def _connection(self) -> Connection:
@@ -206,11 +207,6 @@ class Database:
         if self._is_down:
             self._is_down = False
             logger.info("store connected again")
-
-    def _start(self, work: Any) -> None:
-        task = asyncio.create_task(work)
-        self._running.add(task)
-        task.add_done_callback(self._running.discard)
 
 
 def _cut(connection: Connection) -> None:

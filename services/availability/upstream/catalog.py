@@ -15,6 +15,7 @@ from services.availability.domain.refusal import Kind, NotFound
 from services.availability.upstream.memory import Memory
 from services.availability.upstream.offering import read_offering
 from shared.runtime import log
+from shared.runtime.channel import upstream_channel
 from shared.runtime.failure import Overloaded, StoreUnavailable
 from shared.runtime.interceptor import REQUEST_ID_KEY
 from shared.runtime.status import DETAILS_KEY
@@ -23,14 +24,6 @@ _MOST_REMEMBERED: Final = 20_000
 # Not the time the caller has left: the question may stand for many callers, each of whom waits
 # no longer than their own deadline, and its answer serves those who come next.
 _PATIENCE_SECONDS: Final = 1.0
-_CHANNEL_OPTIONS: Final = (
-    ("grpc.lb_policy_name", "round_robin"),
-    ("grpc.initial_reconnect_backoff_ms", 200),
-    # gRPC's own two minutes would outlast the catalog's outage by as much.
-    ("grpc.max_reconnect_backoff_ms", 1_000),
-    ("grpc.keepalive_time_ms", 20_000),
-    ("grpc.keepalive_timeout_ms", 5_000),
-)
 
 _ResourceName = tuple[str, str]
 _Missing = tuple[Kind, str]
@@ -46,7 +39,7 @@ class Catalog:
             address: host:port, or another gRPC target; of several addresses all are used.
             fresh_seconds: How long an answer counts.
         """
-        self._channel = grpc.aio.insecure_channel(address, options=_CHANNEL_OPTIONS)
+        self._channel = upstream_channel(address)
         self._stub = catalog_pb2_grpc.CatalogServiceStub(self._channel)
         self._offerings = Memory(
             self._ask_offering, fresh_seconds=fresh_seconds, most=_MOST_REMEMBERED

@@ -214,6 +214,7 @@ def test_without_a_schedule_it_is_nine_to_five_where_the_resource_is() -> None:
 def test_equal_hours_and_rules_are_the_same_objects_whatever_else_changed() -> None:
     first = read_offering(NAME, answer())
     renamed = answer(version=2)
+    renamed.event_type.event_type_id = "another"
     renamed.event_type.title = "Renamed"
     renamed.event_type.etag = "2"
     renamed.event_type.update_time.GetCurrentTime()
