@@ -54,7 +54,7 @@ protos: $(BIN)/uv ## Generate Python from protos/ after an edit
 
 .PHONY: test
 test: $(VENV)/.dev ## Run the whole suite on real PostgreSQL and Valkey
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m pytest -n auto --maxprocesses=4 $(ARGS)
 
 .PHONY: check
 check: $(VENV)/.dev ## Check format, lint, types, boundaries and contracts
