@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 
+import psycopg
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
@@ -16,6 +17,7 @@ from psycopg.conninfo import make_conninfo
 from sqlalchemy import create_engine
 
 from services.availability.bootstrap import migrate
+from services.availability.domain.refusal import Contended
 from services.availability.storage.database import Database
 from services.availability.storage.migration import HEAD
 from services.availability.storage.purge import purge
@@ -24,7 +26,13 @@ from services.availability.storage.session import require_durability
 from shared.embedded.folder import processes_in
 from shared.embedded.postgres import EmbeddedPostgres
 from shared.runtime import deadline
-from shared.runtime.failure import DeadlinePassed, Overloaded, StartRefused, StoreUnavailable
+from shared.runtime.failure import (
+    DeadlinePassed,
+    Failure,
+    Overloaded,
+    StartRefused,
+    StoreUnavailable,
+)
 from tests.integration.availability.database import opened, rows, settings_for
 from tests.stores import PostgresServer, fresh_database
 
@@ -176,13 +184,41 @@ async def test_a_statement_that_takes_too_long_is_ended_by_the_server(database_u
         assert await database.fetch(ONE, {"answer": 1}) == [(1,)]
 
 
-async def test_a_server_without_room_is_told_apart(database_url: str) -> None:
-    async with opened(database_url, connections=1) as database:
-        with pytest.raises(Overloaded, match="out of room"):
-            await database.fetch(
-                "select raise_as from must_raise(%(state)s) as raise_as",
-                {"state": "53100"},
-            )
+TROUBLES: dict[str, tuple[str, type[Failure], str]] = {
+    "serialization failure": ("40001", Contended, "try the whole call again"),
+    "deadlock": ("40P01", Contended, "try the whole call again"),
+    "lock timeout": ("55P03", Contended, "try the whole call again"),
+    "statement timeout": ("57014", StoreUnavailable, "took too long"),
+    "disk full": ("53100", Overloaded, "out of room"),
+    "too many connections": ("53300", Overloaded, "out of room"),
+    "read only": ("25006", StoreUnavailable, "takes no writes"),
+    "cannot read a block": ("58030", StoreUnavailable, "cannot be reached"),
+}
+
+
+@pytest.mark.parametrize(("state", "kind", "text"), TROUBLES.values(), ids=TROUBLES)
+async def test_each_trouble_of_the_server_is_told_in_our_words(
+    database_url: str, state: str, kind: type[Failure], text: str
+) -> None:
+    async with opened(database_url, connections=2) as database:
+        with pytest.raises(kind, match=text):
+            await database.fetch("select must_raise(%(state)s)", {"state": state})
+        assert await database.fetch(ONE, {"answer": 1}) == [(1,)]
+
+
+@pytest.mark.parametrize("state", ["40001", "40P01"])
+async def test_contention_is_retried_a_bounded_number_of_times(
+    database: Database, caplog: pytest.LogCaptureFixture, state: str
+) -> None:
+    with pytest.raises(Contended):
+        await database.fetch("select must_raise(%(state)s)", {"state": state})
+
+    assert [record.message for record in caplog.records] == ["store asked for a retry"] * 4
+
+
+async def test_a_bug_is_not_taken_for_trouble(database: Database) -> None:
+    with pytest.raises(psycopg.errors.UndefinedTable):
+        await database.fetch("select from nowhere where %(x)s = 1", {"x": 1})
 
 
 @pytest.fixture(scope="module", autouse=True)
