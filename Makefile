@@ -49,7 +49,7 @@ run: $(VENV)/.run ## Start the whole system here; Ctrl-C stops it
 install: $(VENV)/.dev ## Make the development environment
 
 .PHONY: protos
-protos: $(BIN)/uv ## Generate Python from protos/ after an edit
+protos: $(VENV)/.dev ## Generate Python from protos/ after an edit
 	@$(BIN)/python hatch_build.py
 
 .PHONY: test
