@@ -8,7 +8,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python; do \
   $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
-CONTRACTS := $(shell find protos -name '*.proto' 2>/dev/null)
+# Where the generated code is gone, it is made again.
+CONTRACTS := $(shell find protos -name '*.proto' 2>/dev/null) $(if $(wildcard build/protos/holdfast),,ungenerated)
 ARGS ?=
 
 .PHONY: help
@@ -27,9 +28,9 @@ $(BIN)/uv: deploy/lock/uv.txt
 
 define install
 	@echo "[2/3] installing from deploy/lock/$(1).txt, hashes checked" >&2
-	@VIRTUAL_ENV=$(CURDIR)/$(VENV) $(BIN)/uv pip install --quiet --compile-bytecode --require-hashes -r deploy/lock/$(1).txt
+	@VIRTUAL_ENV="$(CURDIR)/$(VENV)" $(BIN)/uv pip install --quiet --compile-bytecode --require-hashes -r deploy/lock/$(1).txt
 	@echo "[3/3] generating the contracts and installing holdfast" >&2
-	@VIRTUAL_ENV=$(CURDIR)/$(VENV) $(BIN)/uv pip install --quiet --no-deps --no-build-isolation -e .
+	@VIRTUAL_ENV="$(CURDIR)/$(VENV)" $(BIN)/uv pip install --quiet --no-deps --no-build-isolation -e .
 	@$(BIN)/python -m compileall -q services shared build/protos
 	@touch $@
 endef
@@ -40,6 +41,8 @@ $(VENV)/.run: $(BIN)/uv deploy/lock/run.txt pyproject.toml hatch_build.py $(CONT
 $(VENV)/.dev: $(BIN)/uv deploy/lock/dev.txt pyproject.toml hatch_build.py $(CONTRACTS)
 	$(call install,dev)
 	@touch $(VENV)/.run
+
+.PHONY: ungenerated
 
 .PHONY: run
 run: $(VENV)/.run ## Start the whole system here; Ctrl-C stops it

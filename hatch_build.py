@@ -6,6 +6,7 @@ Runs as a hatchling build hook (wheels and editable installs) and as a program
 
 from __future__ import annotations
 
+import shlex
 import shutil
 import subprocess
 import sys
@@ -68,9 +69,10 @@ def _plugin_wrappers(folder: Path) -> dict[str, Path]:
     wrappers = {}
     for name, module in (("mypy", "main"), ("mypy_grpc", "grpc")):
         wrapper = folder / f"protoc-gen-{name}"
+        program = f"from mypy_protobuf.main import {module}; {module}()"
+        # Not Python itself behind "#!": the kernel takes no path with a space there.
         wrapper.write_text(
-            f"#!{sys.executable}\nfrom mypy_protobuf.main import {module}\n{module}()\n",
-            encoding="utf-8",
+            f'#!/bin/sh\nexec {shlex.quote(sys.executable)} -c "{program}"\n', encoding="utf-8"
         )
         wrapper.chmod(0o755)
         wrappers[name] = wrapper

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pty
+import shlex
 import shutil
 import signal
 import sys
@@ -15,10 +16,13 @@ import pytest
 from tests.e2e.running import descendants, launched, system, wait_until_ready
 
 _EVERYTHING = ("bin/postgres", "valkey-server", *(f"services.{n}" for n in ("catalog", "presence")))
-# The environment is there; whether it is up to date is not the point.
+# The environment is there; whether it is up to date is not the point. Make splits names at
+# spaces, so it gets a relative one.
+_PROJECT = Path(__file__).parents[2]
+_VENV = Path(os.path.relpath(sys.prefix, _PROJECT))
 _MAKE = (
     *("sh", "-c"),
-    f'exec make VENV={sys.prefix} -o {sys.prefix}/.run run ARGS="$*"',
+    f'cd {shlex.quote(str(_PROJECT))} && exec make VENV={_VENV} -o {_VENV}/.run run ARGS="$*"',
     "make",
 )
 _SECOND_THOUGHT_SECONDS = 0.5
