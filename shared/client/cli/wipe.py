@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
-import shutil
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -14,16 +13,13 @@ from typing import Final
 
 import click
 
-from shared.client.address import LAUNCHER_FILE
+from shared.client.cli import local_data
 from shared.client.cli.command import Command
 from shared.client.cli.exit_code import ExitCode
 from shared.client.cli.invocation import current
 from shared.client.cli.output import Output
 from shared.client.cli.text import clean
 
-_LOCK_FILE: Final = "lock"
-# The launcher's own, and those of the servers that it starts.
-_LOCKED_FOLDERS: Final = ("", "postgres", "valkey")
 _MEGABYTE: Final = 1_000_000
 
 
@@ -44,22 +40,24 @@ class WipeRefused(click.ClickException):
 def wipe(data: Path | None, *, yes: bool) -> int:
     """Throw everything away that a system started here has kept, bookings too.
 
-    Only the folder that the launcher made, and only while the system is stopped. Databases on
-    servers of your own (HOLDFAST_POSTGRES_URL) stay.
+    Only what the launcher made in the folder, and only while the system is stopped. Other files
+    in it stay, and so do databases on servers of your own (HOLDFAST_POSTGRES_URL).
     """
     invocation = current()
     output = Output(invocation.output)
     folder = (data or invocation.data_folder()).resolve()
     if not folder.exists():
-        _say(output, folder, removed=False)
+        _say_nothing_there(output, folder)
         return ExitCode.OK
-    if not (folder / LAUNCHER_FILE).is_file():
+    if not local_data.is_launchers(folder):
         raise WipeRefused(f"{folder} was not made by holdfast's launcher: it stays as it is")
+    for link in local_data.links(folder):
+        raise WipeRefused(f"{link} is a link to {link.resolve()}: nothing is removed through links")
     with _locked(folder):
         if not yes and not _agreed(output, folder):
             return ExitCode.REFUSED
-        _remove(folder)
-    _say(output, folder, removed=True)
+        kept = _remove(folder)
+    _say_removed(output, folder, kept)
     return ExitCode.OK
 
 
@@ -94,8 +92,8 @@ def _locked(folder: Path) -> Iterator[None]:
         WipeRefused: It runs.
     """
     with ExitStack() as held:
-        for part in _LOCKED_FOLDERS:
-            path = folder / part / _LOCK_FILE
+        for part in local_data.LOCKED_FOLDERS:
+            path = folder / part / local_data.LOCK_FILE
             try:
                 file = held.enter_context(path.open("rb"))
             except FileNotFoundError:
@@ -111,25 +109,33 @@ def _locked(folder: Path) -> Iterator[None]:
         yield
 
 
-def _remove(folder: Path) -> None:
-    """Removes the folder: gone under its name at once, so that a new start finds nothing old.
+def _remove(folder: Path) -> list[str]:
+    """Removes what the launcher made; returns what stays.
 
     Raises:
         WipeRefused: Part of it cannot be removed.
     """
-    leaving = folder.with_name(f"{folder.name}.wiped-{os.getpid()}")
     try:
-        folder.rename(leaving)
-        shutil.rmtree(leaving)
+        return local_data.remove(folder)
     except OSError as error:
         hint = ": it is a mount" if error.errno == errno.EBUSY else ""
         raise WipeRefused(f"{error.filename} cannot be removed: {error.strerror}{hint}") from error
 
 
-def _say(output: Output, folder: Path, *, removed: bool) -> None:
+def _say_nothing_there(output: Output, folder: Path) -> None:
     if output.is_json:
-        output.json({"folder": str(folder), "removed": removed})
-    elif removed:
-        output.line(f"Removed {folder}.")
+        output.json({"folder": str(folder), "removed": False, "kept": []})
     else:
         output.line(f"There is no data in {folder}.")
+
+
+def _say_removed(output: Output, folder: Path, kept: list[str]) -> None:
+    if output.is_json:
+        output.json({"folder": str(folder), "removed": True, "kept": [*kept]})
+    elif kept:
+        names = ", ".join(kept)
+        output.line(f"Removed the data in {folder}; what is not holdfast's stays: {names}.")
+    elif folder.exists():  # a mount, or the folder of somebody who waits for it
+        output.line(f"Removed the data in {folder}.")
+    else:
+        output.line(f"Removed {folder}.")
