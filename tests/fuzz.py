@@ -244,8 +244,10 @@ def _fill_timestamp(writer: _Writer, stamp: Any) -> None:
         stamp.seconds = 1_804_000_500 + 900 * writer.between(0, 3_000)  # March 2027 and on
         return
     first, last = -62_135_596_800, 253_402_300_799
-    stamp.seconds = writer.pick(0, -1, 1, first, first - 1, last, last + 1, *_BIG_INTEGERS)
-    stamp.nanos = writer.pick(0, 0, 1, -1, 999_999_999, 1_000_000_000, 2**31 - 1, -(2**31))
+    # Far ahead, where a float cannot tell a microsecond.
+    far = 32_503_712_400
+    stamp.seconds = writer.pick(0, -1, 1, far, first, first - 1, last, last + 1, *_BIG_INTEGERS)
+    stamp.nanos = writer.pick(0, 0, 1, 1_000, -1, 999_999_999, 1_000_000_000, 2**31 - 1, -(2**31))
 
 
 def _fill_duration(writer: _Writer, length: Any) -> None:

@@ -115,4 +115,6 @@ def days_needed(
         DateOutOfRange: A date is outside the supported calendar.
         ValueError: ``last`` is before ``first``, or there are more than 93 dates.
     """
+    if first == last:  # the plan that ``day_slots`` will ask for
+        return plan_day(schedule, rules, first, duration, viewer_zone).days
     return plan_dates(schedule, rules, first, last, duration, viewer_zone).days

@@ -12,8 +12,7 @@ from services.availability.app.book import Order
 from services.availability.app.port import BookingFilter, Cursor, RequestKey
 from services.availability.domain.booking import Booker, Booking, BookingState
 from services.availability.domain.offering import OfferingName
-from services.availability.domain.refusal import OffGrid
-from services.availability.rpc.codec import SHORTEST, optional_zone
+from services.availability.rpc.codec import SHORTEST, optional_zone, require_quarter_hour
 from shared.runtime.check import FieldCheck
 from shared.runtime.failure import InvalidFields, InvalidPageToken
 from shared.runtime.page import decode_token, encode_token
@@ -72,8 +71,7 @@ def order(request: pb.CreateBookingRequest) -> tuple[RequestKey, Order]:
     check.text("location", request.location, maximum=_LONGEST_LOCATION)
     optional_zone(check, "time_zone", request.time_zone)
     check.done()
-    if start.timestamp() % SECONDS_PER_QUANTUM:
-        raise OffGrid("start_time")
+    require_quarter_hour("start_time", start)
     return key, Order(
         name=OfferingName(request.organization_id, resource_id, event_type_id),
         booking_id=booking_id,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from functools import lru_cache
 from typing import Any, Final, NamedTuple
 from zoneinfo import ZoneInfo
@@ -20,6 +20,7 @@ from services.availability.domain.offering import OfferingName, SlotQuery
 from services.availability.domain.refusal import OffGrid
 from shared.runtime.check import FieldCheck
 from shared.runtime.failure import InvalidFields, Violation
+from shared.slots import quantum
 from shared.slots.bitmap import quanta
 from shared.slots.plan import MAX_DATES
 from shared.slots.quantum import (
@@ -28,6 +29,7 @@ from shared.slots.quantum import (
     covering,
     day_date,
     day_number,
+    number,
 )
 from shared.slots.rule import MAX_BOOKING
 from shared.slots.zone import UnknownZone, zone
@@ -119,12 +121,23 @@ def inventory_query(request: pb.CheckInventoryRequest) -> InventoryQuery:
     if not timedelta() < end - start <= MAX_BOOKING:
         check.fail("range", "must end after it starts, at most 31 days later")
     check.done()
-    if start.timestamp() % SECONDS_PER_QUANTUM:
-        raise OffGrid("range.start_time")
+    require_quarter_hour("range.start_time", start)
     span = covering(start, end)
     _limit_days("items", len(request.items), len(list(span.masks())))
     items = tuple(WantedItem(item.resource_id, item.units or 1) for item in request.items)
     return InventoryQuery(request.organization_id, items, span)
+
+
+def require_quarter_hour(field: str, start: datetime) -> None:
+    """Refuses what is not on the grid; nothing is rounded.
+
+    Raises:
+        OffGrid: ``start`` is not a quarter hour.
+    """
+    try:
+        number(start)
+    except quantum.OffGrid:
+        raise OffGrid(field) from None
 
 
 def inventory_response(items: Sequence[ItemAvailability]) -> pb.CheckInventoryResponse:

@@ -18,7 +18,13 @@ from psycopg_pool import AsyncConnectionPool, PoolClosed, PoolTimeout
 from services.availability.storage import bits, failure, session
 from services.availability.storage.session import Connection
 from shared.runtime.deadline import time_remaining
-from shared.runtime.failure import DeadlinePassed, Overloaded, StartRefused, StoreUnavailable
+from shared.runtime.failure import (
+    DeadlinePassed,
+    Failure,
+    Overloaded,
+    StartRefused,
+    StoreUnavailable,
+)
 from shared.runtime.unbroken import Unbroken
 
 Row = tuple[Any, ...]
@@ -30,6 +36,7 @@ _RECONNECT_SECONDS: Final = 0.5
 _WAIT_WHILE_DOWN: Final = 0.5
 # Past the server's own limit: then it does not answer at all, and the connection is cut.
 _GRACE_SECONDS: Final = 1.0
+_CUT_SECONDS: Final = 0.3
 _SNAPSHOT_STATEMENT: Final = timedelta(minutes=10)
 
 logger = logging.getLogger("holdfast.availability.store")
@@ -38,8 +45,9 @@ logger = logging.getLogger("holdfast.availability.store")
 class Database:
     """A bounded pool of connections; safe for concurrent use by tasks of one event loop.
 
-    A statement, once sent, is not disturbed by its caller's cancellation: it ends by itself,
-    bounded by the server's and our own limits, and the connection stays whole.
+    A caller may leave while it waits for a connection. A statement, once sent, is not disturbed
+    by that: it ends by itself, bounded by the server's and our own limits, and the connection
+    stays whole.
     """
 
     def __init__(
@@ -72,7 +80,6 @@ class Database:
         )
         self._is_down = False
         self._unbroken = Unbroken()
-        self._check: asyncio.Task[None] | None = None
 
     async def open(self, *, head: str) -> None:
         """Connects.
@@ -99,9 +106,6 @@ class Database:
     async def close(self) -> None:
         """Waits for the statements in flight and disconnects."""
         await self._unbroken.finish(self._seconds)
-        if self._check is not None:
-            self._check.cancel()
-            await asyncio.gather(self._check, return_exceptions=True)
         await self._pool.close()
 
     async def fetch(self, statement: LiteralString, parameters: Mapping[str, Any]) -> list[Row]:
@@ -116,7 +120,18 @@ class Database:
             StoreUnavailable: The server cannot be reached, or took too long.
             Overloaded: No connection got free in time, or the server is out of room.
         """
-        return await self._unbroken(self._fetch(statement, parameters))
+        attempts = range(_ATTEMPTS)
+        for attempt in attempts:
+            connection = await self._connection()
+            try:
+                return await self._unbroken(self._attempt(connection, statement, parameters))
+            except (psycopg.Error, _ConnectionLost) as error:
+                if not await self._is_worth_a_retry(error) or attempt == attempts[-1]:
+                    told = _told(error)
+                    if told is None:
+                        raise
+                    raise told from error
+        raise AssertionError  # the last attempt returned or raised
 
     @asynccontextmanager
     async def snapshot(self) -> AsyncIterator[Connection]:
@@ -132,29 +147,34 @@ class Database:
                 await connection.set_isolation_level(psycopg.IsolationLevel.REPEATABLE_READ)
                 await connection.set_read_only(True)
                 bits.register(connection)
-                async with connection.transaction():
-                    yield connection
+                # A cancelled statement would wait for a silent server's word, past its deadline.
+                limit = asyncio.get_running_loop().call_later(
+                    time_remaining(_SNAPSHOT_STATEMENT.total_seconds()) + _CUT_SECONDS,
+                    _cut,
+                    connection,
+                )
+                try:
+                    async with connection.transaction():
+                        yield connection
+                finally:
+                    limit.cancel()
         except psycopg.Error as error:
             told = failure.failure_of(error)
             if told is None:
                 raise
             raise told from error
 
-    async def _fetch(self, statement: LiteralString, parameters: Mapping[str, Any]) -> list[Row]:
-        attempts = range(_ATTEMPTS)
-        for attempt in attempts:
-            connection = await self._connection()
-            try:
-                return await self._run(connection, statement, parameters)
-            except psycopg.Error as error:
-                if not self._is_worth_a_retry(connection, error) or attempt == attempts[-1]:
-                    told = failure.failure_of(error)
-                    if told is None:
-                        raise
-                    raise told from error
-            finally:
-                await self._pool.putconn(connection)
-        raise AssertionError  # the last attempt returned or raised
+    async def _attempt(
+        self, connection: Connection, statement: LiteralString, parameters: Mapping[str, Any]
+    ) -> list[Row]:
+        try:
+            return await self._run(connection, statement, parameters)
+        except psycopg.Error as error:
+            if connection.closed:
+                raise _ConnectionLost from error
+            raise
+        finally:
+            await self._pool.putconn(connection)
 
     async def _run(
         self, connection: Connection, statement: LiteralString, parameters: Mapping[str, Any]
@@ -174,18 +194,19 @@ class Database:
         finally:
             limit.cancel()
 
-    def _is_worth_a_retry(self, connection: Connection, error: psycopg.Error) -> bool:
-        if not connection.closed:
-            if failure.is_contention(error):
-                logger.warning("store asked for a retry", extra={"sqlstate": error.sqlstate})
-                return True
-            return False
-        if not self._is_down:
-            self._is_down = True
-            logger.warning("store connection lost", extra={"sqlstate": error.sqlstate})
-            # One that broke while idle is likely not the only one.
-            self._check = asyncio.create_task(self._pool.check())
-        return True
+    async def _is_worth_a_retry(self, error: Exception) -> bool:
+        if isinstance(error, _ConnectionLost):
+            if not self._is_down:
+                self._is_down = True
+                logger.warning("store connection lost", extra={"cause": str(error.__cause__)})
+                # One that broke while idle is likely not the only one. They are replaced, not
+                # asked: a server that hangs would not answer, and keep them all meanwhile.
+                await self._pool.drain()
+            return True
+        if isinstance(error, psycopg.Error) and failure.is_contention(error):
+            logger.warning("store asked for a retry", extra={"sqlstate": error.sqlstate})
+            return True
+        return False
 
     async def _connection(self) -> Connection:
         seconds = time_remaining(self._seconds)
@@ -207,6 +228,16 @@ class Database:
         if self._is_down:
             self._is_down = False
             logger.info("store connected again")
+
+
+class _ConnectionLost(Exception):
+    """The connection broke under a statement; the driver's error is the cause."""
+
+
+def _told(error: Exception) -> Failure | None:
+    """Returns what the caller is told; None for what can only be a bug."""
+    cause = error.__cause__ if isinstance(error, _ConnectionLost) else error
+    return failure.failure_of(cause) if isinstance(cause, psycopg.Error) else None
 
 
 def _cut(connection: Connection) -> None:

@@ -205,6 +205,19 @@ async def test_a_start_off_the_grid_is_never_rounded(
     assert (refusal.code, refusal.reason) == (grpc.StatusCode.INVALID_ARGUMENT, "OFF_GRID")
 
 
+async def test_a_start_off_by_a_microsecond_is_noticed_however_far_ahead(
+    caller: Caller, catalog: FakeCatalog
+) -> None:
+    catalog.offer(caller.organization_id)
+    far = datetime(3000, 1, 6, 9, 0, 0, 1, tzinfo=UTC)
+
+    booking = await caller.refused_book(far)
+    request = caller.question("CheckInventory", far, range=interval(far, far + HOUR))
+    inventory = await caller.refusal_of("CheckInventory", request)
+
+    assert (booking.reason, inventory.reason) == ("OFF_GRID", "OFF_GRID")
+
+
 async def test_a_start_off_by_a_nanosecond_is_off_the_grid(
     caller: Caller, catalog: FakeCatalog
 ) -> None:
