@@ -29,6 +29,14 @@ class EndpointsUnreadable(Exception):
         self.path = path
 
 
+class SystemStopped(Exception):
+    """A system keeps its data where the caller works, and does not run."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(f"the system on the data in {folder} is not running")
+        self.folder = folder
+
+
 @dataclass(frozen=True, slots=True)
 class Address:
     """Where one service listens, and how that is known."""
@@ -43,14 +51,17 @@ def find_addresses(
     """Returns an address for each service, the first that is known.
 
     In this order: what the caller named, ``HOLDFAST_<SERVICE>_ADDRESS``, the endpoints file of
-    the data folder, the default port on this machine.
+    the data folder, the default port on this machine. The last only where no data folder is:
+    who has one means the system on it, not whichever took the ports.
 
     Raises:
+        SystemStopped: The file was needed, and the data folder has none.
         EndpointsUnreadable: The file was needed and is there, but is no map of addresses.
     """
     found: dict[str, Address] = {}
-    written: dict[str, str] | None = None
-    path = data_folder(environment, working_folder) / ENDPOINTS_FILE
+    written: Mapping[str, str] | None = None
+    folder = data_folder(environment, working_folder)
+    path = folder / ENDPOINTS_FILE
     for service in SERVICES:
         variable = f"HOLDFAST_{service.upper()}_ADDRESS"
         if named.get(service):
@@ -58,7 +69,8 @@ def find_addresses(
         elif environment.get(variable):
             found[service] = Address(environment[variable], variable)
         else:
-            written = _written(path) if written is None else written
+            if written is None:
+                written = _running(folder, is_named=bool(environment.get(DATA_VARIABLE)))
             target = written.get(service)
             found[service] = (
                 Address(target, str(path))
@@ -82,11 +94,19 @@ def clock_offset(folder: Path) -> timedelta:
         return timedelta(0)
 
 
-def _written(path: Path) -> dict[str, str]:
+def _running(folder: Path, *, is_named: bool) -> Mapping[str, str]:
+    """Returns what the system that is meant wrote; empty where none is meant."""
+    written = _written(folder / ENDPOINTS_FILE)
+    if written is None and (is_named or folder.is_dir()):
+        raise SystemStopped(folder)
+    return written or {}
+
+
+def _written(path: Path) -> dict[str, str] | None:
     try:
         text = path.read_text("utf-8")
     except (FileNotFoundError, NotADirectoryError):
-        return {}
+        return None
     except (OSError, UnicodeDecodeError) as error:
         raise EndpointsUnreadable(path, str(error)) from error
     try:

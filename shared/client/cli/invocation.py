@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
+from shared.client.cli.exit_code import ExitCode
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -19,6 +21,12 @@ TABLE: Final = "table"
 JSON: Final = "json"
 _DEFAULT_ORGANIZATION: Final = "demo"
 _DEFAULT_PATIENCE: Final = timedelta(seconds=10)
+
+
+class NotRunning(click.ClickException):
+    """The system that is meant does not run."""
+
+    exit_code = ExitCode.UNREACHABLE
 
 
 @dataclass(slots=True)
@@ -53,10 +61,15 @@ class Invocation:
 
         Raises:
             click.UsageError: The file of a running system cannot be understood.
+            NotRunning: There is data here, and no system runs on it.
         """
         from pathlib import Path  # noqa: PLC0415  # help does without
 
-        from shared.client.address import EndpointsUnreadable, find_addresses  # noqa: PLC0415
+        from shared.client.address import (  # noqa: PLC0415
+            EndpointsUnreadable,
+            SystemStopped,
+            find_addresses,
+        )
 
         try:
             return find_addresses(self.options, self.environment, Path())
@@ -64,6 +77,11 @@ class Invocation:
             raise click.UsageError(
                 f"{error}; remove it, or name the addresses with --catalog, --availability and"
                 " --presence"
+            ) from error
+        except SystemStopped as error:
+            raise NotRunning(
+                f"{error}: start it with `make run`, or name addresses with --catalog,"
+                " --availability and --presence"
             ) from error
 
     def data_folder(self) -> Path:

@@ -236,4 +236,6 @@ def mistake_as_json(message: str, exit_with: int) -> str:
     """Returns what the command itself refuses in that shape: a wrong line, or a wrong moment."""
     if exit_with == ExitCode.USAGE:
         return error_as_json("INVALID_ARGUMENT", "USAGE", message, exit_with)
+    if exit_with == ExitCode.UNREACHABLE:
+        return error_as_json("UNAVAILABLE", "NOT_RUNNING", message, exit_with)
     return error_as_json("FAILED_PRECONDITION", "REFUSED_HERE", message, exit_with)

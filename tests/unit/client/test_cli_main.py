@@ -156,6 +156,28 @@ def test_an_endpoints_file_that_cannot_be_read_says_what_to_do(call: Call, tmp_p
     assert "--catalog" in err
 
 
+def test_a_stopped_system_ends_with_five_and_says_how_to_go_on(call: Call, tmp_path: Path) -> None:
+    (tmp_path / ".holdfast").mkdir()
+
+    code, out, err = call("resources", "list")
+
+    assert code == 5
+    assert out == ""
+    assert "the system on the data in .holdfast is not running" in err
+    assert "make run" in err
+    assert "--catalog" in err
+
+
+def test_a_stopped_system_is_json_where_json_was_asked_for(call: Call, tmp_path: Path) -> None:
+    (tmp_path / ".holdfast").mkdir()
+
+    code, _, err = call("resources", "list", "-o", "json")
+
+    assert code == 5
+    error = json.loads(err)["error"]
+    assert (error["code"], error["reason"]) == ("UNAVAILABLE", "NOT_RUNNING")
+
+
 def test_help_loads_neither_grpc_nor_rich() -> None:
     program = (
         "import sys\n"

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from shared.client.address import EndpointsUnreadable, clock_offset, find_addresses
+from shared.client.address import EndpointsUnreadable, SystemStopped, clock_offset, find_addresses
 
 
 def _write(folder: Path, content: object) -> Path:
@@ -62,6 +62,37 @@ def test_without_anything_the_default_ports_are_meant(tmp_path: Path) -> None:
         "127.0.0.1:50052",
         "127.0.0.1:50053",
     ]
+
+
+@pytest.mark.parametrize("folder", ["made", "missing"])
+def test_a_named_data_folder_without_a_running_system_is_never_another_systems(
+    tmp_path: Path, folder: str
+) -> None:
+    (tmp_path / "made").mkdir()
+
+    with pytest.raises(SystemStopped, match=f"on the data in .*{folder} is not running"):
+        find_addresses({"catalog": "a:1"}, {"HOLDFAST_DATA": str(tmp_path / folder)}, tmp_path)
+
+
+def test_data_where_one_works_without_a_running_system_is_never_another_systems(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / ".holdfast").mkdir()
+
+    with pytest.raises(SystemStopped):
+        find_addresses({}, {}, tmp_path)
+
+
+def test_a_stopped_system_does_not_matter_when_all_are_named(tmp_path: Path) -> None:
+    environment = {
+        "HOLDFAST_DATA": str(tmp_path),
+        "HOLDFAST_AVAILABILITY_ADDRESS": "b:1",
+        "HOLDFAST_PRESENCE_ADDRESS": "c:1",
+    }
+
+    found = find_addresses({"catalog": "a:1"}, environment, tmp_path)
+
+    assert [address.target for address in found.values()] == ["a:1", "b:1", "c:1"]
 
 
 @pytest.mark.parametrize("content", ["", "{", "[]", "7"], ids=["empty", "cut", "list", "number"])
