@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Protocol
 from urllib.parse import urlsplit, urlunsplit
 
-from shared.embedded.database import create_database
+from shared.embedded.database import create_database, drop_client_variables
 from shared.embedded.postgres import EmbeddedPostgres
 from shared.embedded.valkey import EmbeddedValkey
 
@@ -50,6 +50,7 @@ def fresh_database(server: PostgresServer, template: str | None = None) -> str:
 @contextmanager
 def running_postgres(folder: Path) -> Iterator[PostgresServer]:
     """A server for one test process; an embedded one keeps its data in ``folder``."""
+    drop_client_variables(os.environ)
     if has_container_images():
         with _postgres_container() as container:
             yield container

@@ -41,6 +41,13 @@ class StoreUnreachable(LauncherError):
         super().__init__(f"the server that {variable} names cannot be used: {fact}")
 
 
+class DatabasesMissing(LauncherError):
+    """The embedded PostgreSQL runs and does not create the services' databases."""
+
+    def __init__(self, fact: str, log: Path) -> None:
+        super().__init__(f"PostgreSQL did not create the databases: {fact} (see {log})")
+
+
 class ChildEnded(LauncherError):
     """A part of the system ended by itself, or never got ready."""
 

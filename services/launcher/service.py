@@ -9,6 +9,7 @@ from pathlib import Path
 from services.launcher.listener import Listener
 from services.launcher.options import Options
 from services.launcher.store import DATABASES, Stores
+from shared.embedded.database import drop_client_variables
 from shared.embedded.process import ChildProcess
 
 _DRAIN_SECONDS = 3  # all of them and the stores are to end within ten
@@ -40,6 +41,8 @@ def environment_of(
 ) -> dict[str, str]:
     """Returns the environment that a service is started with."""
     variables = {key: value for key, value in inherited.items() if key not in _OWN_VARIABLES}
+    if options.postgres_url is None:
+        drop_client_variables(variables)
     variables["HOLDFAST_LISTEN"] = listeners[name].address
     variables["HOLDFAST_MIGRATE"] = "1"
     variables.setdefault("HOLDFAST_DRAIN_SECONDS", str(_DRAIN_SECONDS))

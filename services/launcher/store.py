@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from urllib.parse import urlsplit
 
 from services.launcher.console import Console
-from services.launcher.failure import StoreUnreachable
+from services.launcher.failure import DatabasesMissing, StoreUnreachable
 from services.launcher.options import Options
-from shared.embedded.database import DatabaseExists, create_database, missing_databases
+from shared.embedded.database import (
+    DatabaseExists,
+    create_database,
+    drop_client_variables,
+    missing_databases,
+)
 from shared.embedded.postgres import EmbeddedPostgres
 from shared.embedded.process import ChildProcess
 from shared.embedded.valkey import EmbeddedValkey
@@ -31,6 +37,7 @@ class Stores:
         Raises:
             EmbeddedServerError: A server did not start.
             StoreUnreachable: A given PostgreSQL does not answer.
+            DatabasesMissing: The embedded PostgreSQL does not create the databases.
         """
         logs = self._options.data / "logs"
         if self._options.redis_url is None:
@@ -38,6 +45,7 @@ class Stores:
                 self._options.data / "valkey", log=logs / "valkey.log"
             )
         if self._options.postgres_url is None:
+            drop_client_variables(os.environ)
             folder = self._options.data / "postgres"
             made = "" if (folder / "cluster").exists() else f", making its data in {folder}"
             self._console.progress(f"starting PostgreSQL{made}")
@@ -92,8 +100,14 @@ class Stores:
         marker = self._options.data / "postgres" / "databases-created"
         if marker.exists():
             return
-        for name in missing_databases(self._postgres.url(), DATABASES):
-            self._postgres.create_database(name)
+        import psycopg  # noqa: PLC0415  # as said
+
+        try:
+            for name in missing_databases(self._postgres.url(), DATABASES):
+                self._postgres.create_database(name)
+        except psycopg.Error as error:
+            log = self._postgres.process.log
+            raise DatabasesMissing(str(error).partition("\n")[0], log) from error
         marker.touch()
 
     def _create_databases_on_given_server(self) -> None:

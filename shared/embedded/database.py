@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import MutableMapping, Sequence
 
 from shared.embedded.errors import EmbeddedServerError
 
 _CONNECT_SECONDS = 10
+_CLIENT_VARIABLES = "PG"  # libpq's: PGPORT, PGSERVICE, PGSSLMODE and some thirty more
 
 
 class DatabaseExists(EmbeddedServerError):
@@ -15,6 +16,12 @@ class DatabaseExists(EmbeddedServerError):
     def __init__(self, name: str) -> None:
         super().__init__(f"there is a database {name} already")
         self.name = name
+
+
+def drop_client_variables(environment: MutableMapping[str, str]) -> None:
+    """Removes libpq's variables: they are about another server, and win over what a URL omits."""
+    for name in [name for name in environment if name.startswith(_CLIENT_VARIABLES)]:
+        del environment[name]
 
 
 def create_database(

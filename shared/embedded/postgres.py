@@ -20,7 +20,9 @@ from shared.embedded.process import ChildProcess, Deadline, how_it_ended
 _START_PATIENCE = timedelta(seconds=60)  # a recovery after a crash is part of a start
 _STOP_PATIENCE = timedelta(seconds=4)
 
+_PORT = 5432  # nobody listens there: it is a part of the socket's name
 _SETTINGS = {
+    "port": str(_PORT),
     "listen_addresses": "",  # a socket in a folder of our own: no port, no password
     "unix_socket_permissions": "0700",
     "max_connections": "200",
@@ -90,7 +92,8 @@ class EmbeddedPostgres:
 
     def url(self, database: str = "postgres") -> str:
         """Returns the address of a database, for libpq and, with its scheme, SQLAlchemy."""
-        return f"postgresql://{USER}@/{database}?host={quote(str(self._cluster.sockets))}"
+        sockets = quote(str(self._cluster.sockets))
+        return f"postgresql://{USER}@/{database}?port={_PORT}&host={sockets}"
 
     def create_database(self, name: str, template: str | None = None) -> None:
         """Creates a database, as a copy of ``template`` when one is named.

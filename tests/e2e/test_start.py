@@ -139,6 +139,22 @@ def test_given_stores_are_used_instead_of_embedded_ones(
     assert not (data_folder / "valkey").exists()
 
 
+def test_variables_of_libpq_are_not_for_an_embedded_server(data_folder: Path) -> None:
+    elsewhere = {
+        "PGHOSTADDR": "203.0.113.1",
+        "PGOPTIONS": "-c nonsense=1",
+        "PGPORT": "7",
+        "PGSERVICE": "production",
+        "PGTARGETSESSIONATTRS": "standby",
+    }
+
+    with system(data_folder, variables=elsewhere) as running:
+        resources = running.holdfast("resources", "list")
+        running.stop()
+
+    assert "studio-a" in resources.stdout
+
+
 def test_the_clock_starts_where_it_is_told_and_goes_on_from_there(data_folder: Path) -> None:
     start = {"HOLDFAST_CLOCK_START": "2027-03-01T08:00:00Z"}
 

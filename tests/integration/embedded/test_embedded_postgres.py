@@ -62,6 +62,20 @@ def test_it_listens_on_no_port(data_folder: Path) -> None:
     assert row == ("",)
 
 
+def test_its_address_says_the_port_so_that_pgport_has_no_say(
+    data_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PGPORT", "7")
+
+    with (
+        EmbeddedPostgres.start(data_folder, throwaway=True) as server,
+        psycopg.connect(server.url()) as connection,
+    ):
+        row = connection.execute("SELECT 1").fetchone()
+
+    assert row == (1,)
+
+
 def test_what_was_committed_before_a_kill_is_there_after_it(data_folder: Path) -> None:
     server = EmbeddedPostgres.start(data_folder)
     with psycopg.connect(server.url(), autocommit=True) as connection:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import psycopg
+import pytest
 import redis
 
-from tests.stores import PostgresServer
+from tests.stores import PostgresServer, running_postgres
 
 
 def test_a_fresh_database_is_a_copy_of_its_template(
@@ -51,3 +53,18 @@ def test_the_valkey_of_the_next_test_is_empty_too(valkey_url: str) -> None:
         connection.set("other", "kept")
 
     assert keys_before == 0
+
+
+def test_the_servers_of_tests_are_found_whatever_libpq_is_told(
+    data_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PGPORT", "7")
+    monkeypatch.setenv("PGOPTIONS", "-c nonsense=1")
+
+    with (
+        running_postgres(data_folder) as server,
+        psycopg.connect(server.url("postgres")) as connection,
+    ):
+        row = connection.execute("SELECT 1").fetchone()
+
+    assert row == (1,)
