@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -27,6 +28,18 @@ class NotRunning(click.ClickException):
     """The system that is meant does not run."""
 
     exit_code = ExitCode.UNREACHABLE
+
+
+class _Seconds(click.FloatRange):
+    """A number of seconds within bounds, which "nan" is not."""
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        found = float(super().convert(value, param, ctx))
+        if not math.isfinite(found):
+            self.fail(f"{value!r} is no number of seconds.", param, ctx)
+        return found
 
 
 @dataclass(slots=True)
@@ -122,7 +135,7 @@ def shared_options(*, hidden: bool) -> list[click.Parameter]:
             for service in ("catalog", "availability", "presence")
         ),
         _option("--timeout", metavar="SECONDS", hidden=hidden,
-                type=click.FloatRange(min=0, min_open=True, max=3600), help=(
+                type=_Seconds(min=0, min_open=True, max=3600), help=(
             "How long one call may take.  [default: 10]")),
     ]  # fmt: skip
 

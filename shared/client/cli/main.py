@@ -51,6 +51,14 @@ _EXAMPLES: Final = (
     "holdfast bookings list --resource studio-a -o json",
 )
 
+# Those that go to a service, or say where it is.
+_SENT_VARIABLES: Final = (
+    "HOLDFAST_ORGANIZATION",
+    "HOLDFAST_CATALOG_ADDRESS",
+    "HOLDFAST_AVAILABILITY_ADDRESS",
+    "HOLDFAST_PRESENCE_ADDRESS",
+)
+
 
 def main() -> None:
     """Runs the command line of this process."""
@@ -61,12 +69,14 @@ def run(arguments: Sequence[str], environment: Mapping[str, str]) -> int:
     """Runs one command line and returns its exit code."""
     # gRPC writes about its own business to stderr otherwise.
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")
+    _open_closed_streams()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             # A name that the terminal's encoding lacks is shown as an escape, not a traceback.
             stream.reconfigure(errors="backslashreplace")
     invocation = Invocation(environment)
     try:
+        _check(arguments, environment)
         result = root().main(list(arguments), "holdfast", obj=invocation, standalone_mode=False)
         Output(invocation.output).flush()
     except click.ClickException as error:
@@ -75,12 +85,46 @@ def run(arguments: Sequence[str], environment: Mapping[str, str]) -> int:
     except click.Abort:
         return ExitCode.INTERRUPTED
     except PipeClosed:
-        # What is still buffered has no reader either; Python would complain at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _drop_output()
         return ExitCode.PIPE_CLOSED
+    except OSError as error:
+        _drop_output()
+        told = click.ClickException(f"{error.filename or 'the output'}: {error.strerror}")
+        _tell_mistake(told, as_json=_wants_json(invocation, arguments))
+        return told.exit_code
     except Exception as error:  # noqa: BLE001  # what is none of ours is raised again
         return _tell(error, invocation)
     return result if isinstance(result, int) else ExitCode.OK
+
+
+def _open_closed_streams() -> None:
+    """Gives a process that was started without stdin or stderr empty ones."""
+    if sys.stdin is None:
+        sys.stdin = open(os.devnull, encoding="utf-8")  # noqa: PTH123, SIM115  # no path; the process's own
+    if sys.stderr is None:
+        sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115  # as above
+
+
+def _check(arguments: Sequence[str], environment: Mapping[str, str]) -> None:
+    """Refuses what no command can work with.
+
+    Raises:
+        click.ClickException: There is no output, or something given is not UTF-8.
+    """
+    if sys.stdout is None:
+        raise click.ClickException("the output is closed")
+    given = {f"argument {number}": text for number, text in enumerate(arguments, start=1)}
+    given |= {name: environment.get(name, "") for name in _SENT_VARIABLES}
+    for name, text in given.items():
+        try:
+            text.encode("utf-8")
+        except UnicodeEncodeError as error:
+            raise click.UsageError(f"{name} is not UTF-8: {text!a}") from error
+
+
+def _drop_output() -> None:
+    """Drops what is still buffered and nobody takes; Python would complain at exit."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def root() -> LazyGroup:

@@ -73,6 +73,8 @@ def test_version_is_a_success(call: Call) -> None:
         ["-o", "xml", "doctor"],
         ["--timeout", "0", "doctor"],
         ["--timeout", "soon", "doctor"],
+        ["--timeout", "nan", "doctor"],
+        ["--timeout", "inf", "doctor"],
         ["bookings", "list", "--limit", "0"],
         ["bookings", "list", "--state", "lost"],
         ["resources", "create", "x", "--name", "X", "--type", "boat", "--time-zone", "UTC"],
@@ -176,6 +178,67 @@ def test_a_stopped_system_is_json_where_json_was_asked_for(call: Call, tmp_path:
     assert code == 5
     error = json.loads(err)["error"]
     assert (error["code"], error["reason"]) == ("UNAVAILABLE", "NOT_RUNNING")
+
+
+def test_an_argument_that_is_not_utf8_is_said_in_one_line(call: Call) -> None:
+    code, out, err = call("resources", "list", "--text", "\udcff")
+
+    assert code == 2
+    assert out == ""
+    assert err == "holdfast: argument 4 is not UTF-8: '\\udcff'\n"
+
+
+def test_an_organization_that_is_not_utf8_is_said(capsys: pytest.CaptureFixture[str]) -> None:
+    code = run(["resources", "list"], {"HOLDFAST_ORGANIZATION": "\udcff"})
+
+    assert code == 2
+    assert "HOLDFAST_ORGANIZATION is not UTF-8" in capsys.readouterr().err
+
+
+def _shell(tmp_path: Path, command: str) -> subprocess.CompletedProcess[str]:
+    script = f"{command.replace('holdfast', f'{sys.executable} -m shared.client.cli.main', 1)}"
+    return subprocess.run(
+        ["/bin/sh", "-c", script],
+        cwd=Path(__file__).parents[3],
+        env={"HOLDFAST_DATA": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize("command", ["doctor", "--help"])
+def test_a_closed_output_is_said_in_one_line(tmp_path: Path, command: str) -> None:
+    done = _shell(tmp_path, f"holdfast {command} >&-")
+
+    assert done.returncode == 1
+    assert done.stderr == "holdfast: the output is closed\n"
+
+
+@pytest.mark.parametrize("command", ["wipe --data none", "wipe --data none -o json", "--help"])
+def test_a_full_disk_is_said_in_one_line(tmp_path: Path, command: str) -> None:
+    done = _shell(tmp_path, f"holdfast {command} >/dev/full")
+
+    assert done.returncode == 1
+    assert "the output: No space left on device" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_closed_stderr_is_no_obstacle(tmp_path: Path) -> None:
+    done = _shell(tmp_path, "holdfast resources list 2>&-")
+
+    assert done.returncode == 5
+    assert done.stdout == ""
+
+
+def test_a_closed_stdin_answers_no_question(tmp_path: Path) -> None:
+    kept = {"clock_start": None, "clock_offset_seconds": 0.0, "demo_loaded_into": ["embedded"]}
+    (tmp_path / "launcher.json").write_text(json.dumps(kept))
+
+    done = _shell(tmp_path, "holdfast wipe <&-")
+
+    assert done.returncode == 2
+    assert "say --yes" in done.stderr
 
 
 def test_help_loads_neither_grpc_nor_rich() -> None:
