@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import timedelta
 from difflib import get_close_matches
 from typing import Any, Final, TypeVar
 from zoneinfo import ZoneInfo
@@ -76,7 +77,7 @@ def zone_option(text: str) -> Callable[[_Decorated], _Decorated]:
 def duration_option(command: _Decorated) -> _Decorated:
     """``--duration LENGTH``."""
     text = "How long: minutes (60), or 90m, 5h, 2d. Needed unless only one length is on offer."
-    return click.option("--duration", type=LENGTH, help=text)(command)
+    return click.option("--duration", type=LENGTH, callback=_longer_than_zero, help=text)(command)
 
 
 def event_type_option(command: _Decorated) -> _Decorated:
@@ -110,3 +111,11 @@ def etag_option(command: _Decorated) -> _Decorated:
 def yes_option(command: _Decorated) -> _Decorated:
     """``--yes``."""
     return click.option("--yes", is_flag=True, help="Do not ask.")(command)
+
+
+def _longer_than_zero(
+    _context: click.Context, option: click.Parameter, value: timedelta | None
+) -> timedelta | None:
+    if value is not None and value <= timedelta(0):
+        raise click.UsageError(f"{option.opts[0]} must be longer than 0")
+    return value

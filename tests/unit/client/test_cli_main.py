@@ -95,6 +95,18 @@ def test_a_wrong_command_line_ends_with_two(call: Call, arguments: list[str]) ->
     assert err
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [["slots", "x", "2027-03-09"], ["month", "x"], ["book", "x", "2027-03-09T10:00"]],
+    ids=lambda arguments: arguments[0],
+)
+def test_a_duration_of_nothing_is_said_to_be_too_short(call: Call, arguments: list[str]) -> None:
+    code, _, err = call(*arguments, "--duration", "0")
+
+    assert code == 2
+    assert "--duration must be longer than 0" in err
+
+
 def test_a_misspelt_zone_is_answered_with_the_right_one(call: Call) -> None:
     _, _, err = call("slots", "studio-a", "2027-03-09", "--time-zone", "europe/berln")
 
