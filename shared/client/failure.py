@@ -81,7 +81,9 @@ def decode(error: grpc.aio.AioRpcError, service: str) -> HoldfastError:
 
 def cause(details: str) -> str:
     """Returns the end of gRPC's long story, which is its cause: ``Connection refused (111)``."""
-    return details.rsplit(": ", maxsplit=1)[-1].strip().rstrip(".")
+    found = details.rsplit(": ", maxsplit=1)[-1].strip().rstrip(".")
+    # The story may stand in brackets that began before it.
+    return found.removesuffix("]") if "[" not in found else found
 
 
 def _unpack(error: grpc.aio.AioRpcError, wanted: Iterable[Message]) -> None:

@@ -136,11 +136,22 @@ def _as_json(finding: Finding) -> Json:
 
 
 def _clock(session: Session) -> dict[str, Json]:
+    """The system's clock; services elsewhere have their own, told with each."""
+    if not session.invocation.knows_clock():
+        return {"now": None, "offset_seconds": None}
     offset = session.invocation.clock_offset()
     return {
         "now": text.iso(session.invocation.now().replace(microsecond=0)),
         "offset_seconds": offset.total_seconds(),
     }
+
+
+def _clock_in_words(session: Session) -> str:
+    if not session.invocation.knows_clock():
+        return "the services' own"
+    offset = session.invocation.clock_offset()
+    moved = f"moved by {text.offset(offset)}" if offset else "this machine's"
+    return f"{_clock(session)['now']}, {moved}"
 
 
 def _versions() -> dict[str, Json]:
@@ -156,14 +167,11 @@ def _show(session: Session, findings: Sequence[Finding]) -> None:
     output = session.output
     output.table(_COLUMNS, findings, empty="")
     output.line()
-    offset = session.invocation.clock_offset()
-    clock = _clock(session)
-    moved = f", moved by {text.offset(offset)}" if offset else ", this machine's"
     versions = ", ".join(f"{name} {version}" for name, version in _versions().items())
     output.facts(
         [
             ("Addresses", f"from {_sources(findings)}"),
-            ("Clock", f"{clock['now']}{moved}"),
+            ("Clock", _clock_in_words(session)),
             ("Versions", versions),
         ]
     )

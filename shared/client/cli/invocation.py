@@ -105,17 +105,18 @@ class Invocation:
 
         return data_folder(self.environment, Path())
 
+    def knows_clock(self) -> bool:
+        """Whether every service is of the system here, which has said how its clock goes."""
+        from shared.client.address import ENDPOINTS_FILE  # noqa: PLC0415  # as above
+
+        path = str(self.data_folder() / ENDPOINTS_FILE)
+        return all(address.source == path for address in self.addresses().values())
+
     def clock_offset(self) -> timedelta:
-        """Returns how far the services' clock is ahead of this machine's, as far as is known.
+        """Returns how far the services' clock is ahead of this machine's, as far as is known."""
+        from shared.client.address import clock_offset  # noqa: PLC0415  # as above
 
-        Only a system that is reached through its data folder has said so.
-        """
-        from shared.client.address import ENDPOINTS_FILE, clock_offset  # noqa: PLC0415  # as above
-
-        folder = self.data_folder()
-        path = str(folder / ENDPOINTS_FILE)
-        is_local = all(address.source == path for address in self.addresses().values())
-        return clock_offset(folder) if is_local else timedelta(0)
+        return clock_offset(self.data_folder()) if self.knows_clock() else timedelta(0)
 
     def now(self) -> datetime:
         """Returns the time by the services' clock, as far as it is known."""

@@ -174,6 +174,15 @@ def test_the_doctor_names_what_is_down(desk: Desk, unused_tcp_port: int) -> None
     assert "All is well" not in done.stdout
 
 
+def test_the_doctor_does_not_guess_the_clock_of_services_elsewhere(
+    desk: Desk, town: Running
+) -> None:
+    named = ("--catalog", town.targets["catalog"])
+
+    assert "Clock      the services' own\n" in desk.ok("doctor", *named)
+    assert desk.json("doctor", *named)["clock"] == {"now": None, "offset_seconds": None}
+
+
 @contextmanager
 def _deaf() -> Iterator[str]:
     """An address that accepts connections and never says a word."""

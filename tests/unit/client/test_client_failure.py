@@ -89,3 +89,10 @@ def test_the_cause_is_the_end_of_the_story() -> None:
     story = "connections failing; last error: UNKNOWN: ipv4:127.0.0.1:1: Connection refused (111)"
 
     assert cause(story) == "Connection refused (111)"
+
+
+def test_the_cause_has_no_half_of_a_pair_of_brackets() -> None:
+    story = "DNS resolution failed for none:1: [C-ares status is not ARES_SUCCESS: not found]"
+
+    assert cause(story) == "not found"
+    assert cause("cannot reach: [::1]") == "[::1]"
