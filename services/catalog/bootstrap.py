@@ -40,7 +40,7 @@ async def wired(settings: CatalogSettings) -> AsyncIterator[Service]:
     """
     connections = engine(
         settings.postgres_url,
-        pool_size=settings.postgres_pool_size,
+        pool_size=settings.postgres_connections,
         pool_timeout=settings.pool_timeout(),
         statement_timeout=settings.statement_timeout(),
     )

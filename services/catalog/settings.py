@@ -15,7 +15,7 @@ class CatalogSettings(ServerSettings):
     postgres_url: str = Field(
         description="libpq URL of the catalog's own database, postgresql://user@host/catalog"
     )
-    postgres_pool_size: int = Field(
+    postgres_connections: int = Field(
         default=10, ge=1, le=1_000, description="connections to it at once; more calls wait"
     )
     postgres_pool_timeout_seconds: float = Field(

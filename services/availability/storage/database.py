@@ -25,6 +25,7 @@ from shared.runtime.failure import (
     StartRefused,
     StoreUnavailable,
 )
+from shared.runtime.postgres import first_line
 from shared.runtime.unbroken import Unbroken
 
 Row = tuple[Any, ...]
@@ -96,8 +97,7 @@ class Database:
                 await self._configure(connection)
                 await session.require_revision(connection, head)
         except psycopg.Error as error:
-            fact = (str(error).strip().splitlines() or [type(error).__name__])[0]
-            raise StartRefused(f"PostgreSQL cannot be used: {fact}") from error
+            raise StartRefused(f"PostgreSQL cannot be used: {first_line(error)}") from error
         try:
             await self._pool.open(wait=True, timeout=self._seconds)
         except PoolTimeout as error:

@@ -7,15 +7,14 @@ from datetime import timedelta
 from typing import Any, Final
 
 import psycopg
-from psycopg.conninfo import conninfo_to_dict
 
 from services.availability.storage import bits
 from shared.runtime.failure import StartRefused
+from shared.runtime.postgres import DURABILITY, parse_url, require_durability
 
 Connection = psycopg.AsyncConnection[tuple[Any, ...]]
 
 _CONNECT_SECONDS: Final = 2
-_DURABILITY: Final = ("fsync", "full_page_writes", "synchronous_commit")
 # Statements look rows up by key. Plans are made once, perhaps while tables are still empty: they
 # must not be the ones that only suit empty tables.
 _LOOKUPS_ONLY: Final = {
@@ -47,10 +46,7 @@ def options_for(url: str, statement: timedelta, *, lookups_only: bool) -> dict[s
     Raises:
         StartRefused: The URL is none.
     """
-    try:
-        given = conninfo_to_dict(url)
-    except psycopg.ProgrammingError as error:
-        raise StartRefused(f"HOLDFAST_POSTGRES_URL: {_first_line(error)}") from error
+    given = parse_url(url)
     session = {
         "default_transaction_isolation": "read\\ committed",
         "jit": "off",
@@ -82,11 +78,11 @@ async def configure(connection: Connection, *, throwaway: bool) -> None:
 
 async def durability(connection: Connection) -> Mapping[str, str]:
     """Returns the settings, as they hold for this connection, that decide what survives."""
-    names = ", ".join(f"current_setting('{name}')" for name in _DURABILITY)
+    names = ", ".join(f"current_setting('{name}')" for name in DURABILITY)
     cursor = await connection.execute(f"select {names}", prepare=False)
     row = await cursor.fetchone()
     assert row is not None  # a select without a table has one row
-    return dict(zip(_DURABILITY, row, strict=True))
+    return dict(zip(DURABILITY, row, strict=True))
 
 
 async def require_revision(connection: Connection, head: str) -> None:
@@ -107,21 +103,3 @@ async def require_revision(connection: Connection, head: str) -> None:
             f"the schema is at revision {stored or 'none'} and must be at {head}:"
             " run python -m services.availability migrate"
         )
-
-
-def require_durability(settings: Mapping[str, str]) -> None:
-    """Refuses a server that may lose what it acknowledged.
-
-    Raises:
-        StartRefused: One of the settings is off.
-    """
-    unsafe = [f"{name}=off" for name in _DURABILITY if settings[name] == "off"]
-    if unsafe:
-        raise StartRefused(
-            f"PostgreSQL runs with {', '.join(unsafe)} and may lose acknowledged bookings:"
-            " set HOLDFAST_THROWAWAY_DATA=1 if this data may be lost"
-        )
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]

@@ -6,12 +6,12 @@ from datetime import timedelta
 from typing import Any, Final
 
 import psycopg
-from psycopg.conninfo import conninfo_to_dict
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from services.catalog.storage.failure import translated
 from shared.runtime.failure import StartRefused, StoreUnavailable
+from shared.runtime.postgres import DURABILITY, first_line, parse_url, require_durability
 
 HEAD: Final = "0001"
 
@@ -26,8 +26,8 @@ _ROBUST: Final = {
     "application_name": _APPLICATION,
 }
 _FACTS: Final = text(
-    "select to_regclass('alembic_version') is not null,"
-    " current_setting('fsync'), current_setting('synchronous_commit')"
+    "select to_regclass('alembic_version') is not null, "
+    + ", ".join(f"current_setting('{name}')" for name in DURABILITY)
 )
 _REVISION: Final = text("select version_num from alembic_version")
 
@@ -52,11 +52,7 @@ def engine(
     """
     limit = statement_timeout // timedelta(milliseconds=1)
     options = f"-c statement_timeout={limit} -c lock_timeout={limit // 2}"
-    try:
-        given = conninfo_to_dict(url)
-    except psycopg.ProgrammingError as error:
-        # Its text may hold the password.
-        raise StartRefused("HOLDFAST_POSTGRES_URL is not an address that libpq knows") from error
+    given = parse_url(url)
     given["options"] = f"{options} {given.get('options', '')}"
     arguments: dict[str, Any] = {**_ROBUST, **given}
 
@@ -83,21 +79,14 @@ async def verify(engine: AsyncEngine, *, throwaway: bool) -> None:
     try:
         with translated():
             async with engine.connect() as connection:
-                is_migrated, fsync, commit = (await connection.execute(_FACTS)).one()
+                is_migrated, *settings = (await connection.execute(_FACTS)).one()
                 revision = (await connection.execute(_REVISION)).scalar() if is_migrated else None
     except StoreUnavailable as error:
-        raise StartRefused(f"{error}: {_first_line(error.__cause__)}") from error
+        raise StartRefused(f"{error}: {first_line(error.__cause__)}") from error
     if revision is None or revision < HEAD:
         raise StartRefused(
             f"the catalog's schema is at {revision or 'nothing'}, not at {HEAD}: "
             "run python -m services.catalog migrate"
         )
-    if not throwaway and "off" in (fsync, commit):
-        raise StartRefused(
-            f"the catalog's database has fsync={fsync} and synchronous_commit={commit}, which "
-            "may lose acknowledged writes: set HOLDFAST_THROWAWAY_DATA=1 if they may be lost"
-        )
-
-
-def _first_line(error: BaseException | None) -> str:
-    return next(iter(str(error).strip().splitlines()), "no reason given")
+    if not throwaway:
+        require_durability(dict(zip(DURABILITY, settings, strict=True)))

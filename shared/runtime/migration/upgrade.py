@@ -8,6 +8,7 @@ from pathlib import Path
 import psycopg
 
 from shared.runtime.failure import StartRefused
+from shared.runtime.postgres import first_line, parse_url
 
 # Any number does, as long as every service's migrations use the same one in their database.
 _ADVISORY_LOCK = 7_203_452
@@ -28,9 +29,10 @@ def upgrade(url: str, versions: Path, *, head: str) -> None:
         head: The revision that this code needs; revisions sort by name.
 
     Raises:
-        StartRefused: The database cannot be reached, or a revision failed; nothing of the
-            failed revision is kept.
+        StartRefused: The URL is none, the database cannot be reached, or a revision failed;
+            nothing of the failed revision is kept.
     """
+    parse_url(url)
     try:
         stored = stored_revision(url)
         if stored is None or stored < head:
@@ -38,7 +40,7 @@ def upgrade(url: str, versions: Path, *, head: str) -> None:
         elif stored > head:  # a newer release was here; its schema still serves this one
             logger.warning("schema is newer", extra={"revision": stored, "needed": head})
     except psycopg.Error as error:
-        raise StartRefused(f"the database cannot be migrated: {_first_line(error)}") from error
+        raise StartRefused(f"the database cannot be migrated: {first_line(error)}") from error
 
 
 def stored_revision(url: str) -> str | None:
@@ -78,11 +80,7 @@ def _run(url: str, versions: Path, head: str) -> None:
             config.attributes["connection"] = connection
             command.upgrade(config, head)
     except exc.DBAPIError as error:
-        raise StartRefused(f"migration failed: {_first_line(error.orig or error)}") from error
+        raise StartRefused(f"migration failed: {first_line(error.orig or error)}") from error
     finally:
         engine.dispose()
     logger.info("migrated", extra={"revision": head})
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]

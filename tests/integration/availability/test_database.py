@@ -22,7 +22,6 @@ from services.availability.storage.database import Database
 from services.availability.storage.migration import HEAD
 from services.availability.storage.purge import purge
 from services.availability.storage.schema import metadata
-from services.availability.storage.session import require_durability
 from shared.embedded.folder import processes_in
 from shared.embedded.postgres import EmbeddedPostgres
 from shared.runtime import deadline
@@ -33,6 +32,7 @@ from shared.runtime.failure import (
     StartRefused,
     StoreUnavailable,
 )
+from shared.runtime.postgres import require_durability
 from tests.integration.availability.database import opened, rows, settings_for
 from tests.stores import PostgresServer, fresh_database
 

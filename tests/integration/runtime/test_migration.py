@@ -82,7 +82,7 @@ def test_a_newer_schema_is_left_alone(url: str, versions: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "broken", ["postgresql://127.0.0.1:1/none", "nonsense", "postgresql://u:s3cret@h:port/d"]
+    "broken", ["postgresql://127.0.0.1:1/none", "nonsense", "postgresql://u:s3cret%zz@h/d"]
 )
 def test_a_database_that_cannot_be_reached_is_told_in_one_line(broken: str, versions: Path) -> None:
     with pytest.raises(StartRefused) as refused:
