@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 _FILE = "launcher.json"
+_IS_SETTLED = "is_settled"  # absent once it is
 _ENDPOINTS_FILE = "endpoints.json"
 
 
@@ -35,11 +36,19 @@ def read_kept(folder: Path) -> Kept | None:
     path = folder / _FILE
     try:
         found = json.loads(path.read_text("utf-8"))
+        if isinstance(found, dict) and not found.pop(_IS_SETTLED, True):
+            return None
         return Kept(**{**found, "demo_loaded_into": tuple(found["demo_loaded_into"])})
     except FileNotFoundError:
         return None
     except (KeyError, TypeError, ValueError) as error:
         raise ValueError(f"{path} was not written by holdfast, or was damaged") from error
+
+
+def claim(folder: Path) -> None:
+    """Marks the folder as a launcher's before anything is in it, so that it can be wiped."""
+    if not (folder / _FILE).exists():
+        _write(folder / _FILE, {**asdict(Kept()), _IS_SETTLED: False})
 
 
 def write_kept(folder: Path, kept: Kept) -> None:

@@ -73,7 +73,7 @@ class Stores:
     def name(self) -> str:
         """Tells these databases from others that the same data folder was used with."""
         if self._postgres is not None:
-            return "embedded"
+            return f"embedded {self._postgres.identity}"
         return hashlib.sha256(self.database_url("").encode()).hexdigest()[:16]
 
     def children(self) -> dict[str, ChildProcess]:
@@ -96,9 +96,10 @@ class Stores:
         if self._postgres is None:
             self._create_databases_on_given_server()
             return
-        # Asking costs the import of the driver: the folder itself remembers.
+        # Asking costs the import of the driver: the folder remembers for which data it is done.
         marker = self._options.data / "postgres" / "databases-created"
-        if marker.exists():
+        identity = self._postgres.identity
+        if marker.exists() and marker.read_text("utf-8") == identity:
             return
         import psycopg  # noqa: PLC0415  # as said
 
@@ -108,7 +109,7 @@ class Stores:
         except psycopg.Error as error:
             log = self._postgres.process.log
             raise DatabasesMissing(str(error).partition("\n")[0], log) from error
-        marker.touch()
+        marker.write_text(identity, "utf-8")
 
     def _create_databases_on_given_server(self) -> None:
         import psycopg  # noqa: PLC0415  # 150 ms that embedded servers do without

@@ -14,7 +14,14 @@ from services.launcher.failure import (
     AlreadyRunning,
     ChildEnded,
 )
-from services.launcher.kept import Kept, read_kept, remove_endpoints, write_endpoints, write_kept
+from services.launcher.kept import (
+    Kept,
+    claim,
+    read_kept,
+    remove_endpoints,
+    write_endpoints,
+    write_kept,
+)
 from services.launcher.listener import Listener, ReservedPort, answers
 from services.launcher.log_end import log_end
 from services.launcher.options import SERVICES, Options
@@ -56,6 +63,7 @@ class System:
             ValueError: What is kept in the data folder cannot be understood.
         """
         self._lock = self._lock_data()
+        claim(self._options.data)
         kept = read_kept(self._options.data)
         self._kept = settle_clock(self._options, kept, datetime.now(UTC))
         for name in SERVICES:

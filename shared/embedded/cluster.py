@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -21,6 +22,7 @@ _MAJOR_VERSION = "18"
 _INITDB_PATIENCE = timedelta(seconds=120)
 _KILL_PATIENCE = timedelta(seconds=1)
 _LEFTOVER_PATIENCE = timedelta(seconds=6)
+_IDENTIFIER_BYTES = 8  # the first ones of pg_control
 _STATUS_LINE = 7  # of postmaster.pid, counted from 0
 # No other program's locale, time zone or PG* variable gets a say.
 _ENVIRONMENT = {"PATH": "/usr/bin:/bin", "LC_ALL": "C", "TZ": "UTC"}
@@ -88,6 +90,18 @@ class Cluster:
             and lines[_STATUS_LINE].strip() == "ready"
         )
 
+    def identity(self) -> str:
+        """Returns PostgreSQL's system identifier: every cluster that initdb makes has another.
+
+        Raises:
+            DataFolderUnusable: It cannot be read.
+        """
+        try:
+            control = (self.folder / "global/pg_control").read_bytes()
+        except OSError as error:
+            raise DataFolderUnusable(self.folder, in_words(error)) from error
+        return str(int.from_bytes(control[:_IDENTIFIER_BYTES], sys.byteorder))
+
     def wait_until_left(self) -> None:
         """Waits until no process works in the folder.
 
@@ -147,8 +161,10 @@ class Cluster:
         lock = self.folder / "postmaster.pid"
         try:
             os.kill(int(lock.read_text("utf-8").partition("\n")[0]), 0)
-        except (OSError, ValueError):
+        except OSError:
             return  # no file, or nobody of that pid, or somebody else's: PostgreSQL sees to it
+        except (ValueError, OverflowError):
+            pass  # a crash left it empty or damaged, which PostgreSQL does not get over
         lock.unlink(missing_ok=True)
 
 

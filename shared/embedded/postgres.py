@@ -95,6 +95,15 @@ class EmbeddedPostgres:
         sockets = quote(str(self._cluster.sockets))
         return f"postgresql://{USER}@/{database}?port={_PORT}&host={sockets}"
 
+    @property
+    def identity(self) -> str:
+        """Tells this data from other data that lay, or will lie, in the same folder.
+
+        Raises:
+            DataFolderUnusable: It cannot be read.
+        """
+        return self._cluster.identity()
+
     def create_database(self, name: str, template: str | None = None) -> None:
         """Creates a database, as a copy of ``template`` when one is named.
 

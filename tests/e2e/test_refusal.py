@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import socket
+import subprocess
 import sys
 from pathlib import Path
 
-from tests.e2e.running import ANY_PORTS, refused, system
+from tests.e2e.running import ANY_PORTS, HOLDFAST, environment, refused, system
 
 
 def test_a_taken_port_is_named_with_the_way_out(data_folder: Path) -> None:
@@ -20,6 +21,21 @@ def test_a_taken_port_is_named_with_the_way_out(data_folder: Path) -> None:
         " use): choose another with --presence-port PORT (0 is any free one) or"
         " HOLDFAST_PRESENCE_ADDRESS"
     )
+
+
+def test_what_a_refused_first_start_leaves_can_be_wiped(data_folder: Path) -> None:
+    data = data_folder / "data"
+    refused(data, variables={"HOLDFAST_CLOCK_START": "tomorrow"})
+
+    wiped = subprocess.run(
+        [HOLDFAST, "wipe", "--yes"],
+        env=environment({"HOLDFAST_DATA": str(data)}),
+        capture_output=True,
+        check=False,
+    )
+
+    assert wiped.returncode == 0, wiped.stderr
+    assert not data.exists()
 
 
 def test_a_second_start_on_the_same_data_is_refused_and_harms_nothing(kept_data: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 from datetime import UTC, datetime
 from pathlib import Path
@@ -111,6 +112,17 @@ def test_the_demo_data_is_loaded_once(kept_data: Path) -> None:
         _, said = running.stop()
 
     assert "demo" not in said
+
+
+@pytest.mark.parametrize("lost", ["postgres", "postgres/cluster"])
+def test_after_postgresql_s_data_is_lost_the_system_begins_anew(kept_data: Path, lost: str) -> None:
+    shutil.rmtree(kept_data / lost)
+
+    with system(kept_data) as running:
+        resources = running.holdfast("resources", "list")
+        running.stop()
+
+    assert "studio-a" in resources.stdout
 
 
 def test_given_stores_are_used_instead_of_embedded_ones(

@@ -131,6 +131,30 @@ def test_a_recycled_pid_neither_stops_a_start_nor_is_killed(
         assert again.process.exit_code() is None
 
 
+@pytest.mark.parametrize("text", ["", "x\n", "0\n", "9" * 99, "\xff"])
+def test_a_damaged_pid_file_does_not_stop_a_start(data_folder: Path, text: str) -> None:
+    EmbeddedPostgres.start(data_folder, throwaway=True).stop()
+    (data_folder / "cluster/postmaster.pid").write_text(text, "latin-1")
+
+    with EmbeddedPostgres.start(data_folder, throwaway=True) as again:
+        assert again.process.exit_code() is None
+
+
+def test_its_identity_is_that_of_its_cluster(data_folder: Path) -> None:
+    identities = []
+    for folder in ("one", "one", "other"):
+        with EmbeddedPostgres.start(data_folder / folder, throwaway=True) as server:
+            identities.append(server.identity)
+
+    with (
+        EmbeddedPostgres.start(data_folder / "one", throwaway=True) as server,
+        psycopg.connect(server.url()) as connection,
+    ):
+        row = connection.execute("SELECT system_identifier FROM pg_control_system()").fetchone()
+    assert row == (int(identities[0]),)
+    assert identities[0] == identities[1] != identities[2]
+
+
 def test_a_server_that_was_left_running_is_named_and_left_alone(
     data_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

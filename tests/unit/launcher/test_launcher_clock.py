@@ -9,7 +9,7 @@ import pytest
 
 from services.launcher.clock import settle_clock
 from services.launcher.failure import ClockRefused
-from services.launcher.kept import Kept, read_kept, write_kept
+from services.launcher.kept import Kept, claim, read_kept, write_kept
 from services.launcher.options import Options, parse
 
 _START = "2027-03-01T08:00:00Z"
@@ -74,6 +74,21 @@ def test_what_is_kept_is_read_as_it_was_written(tmp_path: Path) -> None:
 
 def test_nothing_is_kept_before_the_first_start(tmp_path: Path) -> None:
     assert read_kept(tmp_path) is None
+
+
+def test_a_claimed_folder_has_nothing_settled_yet(tmp_path: Path) -> None:
+    claim(tmp_path)
+
+    assert (tmp_path / "launcher.json").is_file()
+    assert read_kept(tmp_path) is None
+
+
+def test_a_claim_leaves_what_is_kept(tmp_path: Path) -> None:
+    write_kept(tmp_path, Kept(_START, 1.0))
+
+    claim(tmp_path)
+
+    assert read_kept(tmp_path) == Kept(_START, 1.0)
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"demo_loaded_into": [], "colour": "red"}'])
