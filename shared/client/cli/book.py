@@ -88,12 +88,12 @@ async def book(
     try:
         answer = await session.client.call(session.client.bookings.CreateBooking, request)
     except HoldfastError as error:
-        _advise(error, request, zone)
+        _advise(error, request, zone, session.invocation.program)
         raise
     if session.output.is_json:
         session.output.json(record(answer.booking))
     else:
-        _show(session.output, answer.booking, zone)
+        _show(session.output, answer.booking, zone, session.invocation.program)
 
 
 async def _offering(session: Session, resource_id: str, offer: Offer) -> Offering:
@@ -161,19 +161,21 @@ def _login() -> str:
         return "somebody"
 
 
-def _advise(error: HoldfastError, request: CreateBookingRequest, zone: ZoneInfo) -> None:
+def _advise(
+    error: HoldfastError, request: CreateBookingRequest, zone: ZoneInfo, program: str
+) -> None:
     """Adds the command that shows what would do instead."""
     if error.reason in _ANOTHER_START:
         day = from_timestamp(request.start_time).astimezone(zone).date()
         minutes = request.duration.ToTimedelta() // timedelta(minutes=1)
         error.add_note("see what is free:")
         error.add_note(
-            f"  holdfast slots {request.items[0].resource_id} {day}"
+            f"  {program} slots {request.items[0].resource_id} {day}"
             f" --duration {minutes} --event-type {request.event_type_id}"
         )
 
 
-def _show(output: Output, booking: Booking, zone: ZoneInfo) -> None:
+def _show(output: Output, booking: Booking, zone: ZoneInfo, program: str) -> None:
     start, end = from_timestamp(booking.start_time), from_timestamp(booking.end_time)
     resources = ", ".join(item.resource_id for item in booking.items)
     output.line(
@@ -181,4 +183,4 @@ def _show(output: Output, booking: Booking, zone: ZoneInfo) -> None:
         Styled(text.span(start, end, zone), "bold"), f" ({zone.key})",
     )  # fmt: skip
     output.line(f"Its id is {booking.booking_id}; to cancel it:")
-    output.line(Styled(f"  holdfast bookings cancel {booking.booking_id}", "cyan"))
+    output.line(Styled(f"  {program} bookings cancel {booking.booking_id}", "cyan"))

@@ -183,7 +183,8 @@ def _show(session: Session, findings: Sequence[Finding]) -> None:
     for finding in ill:
         output.line(Styled(f"{finding.service}: ", "bold red"), _complaint(finding))
     if any(finding.health.status != SERVING for finding in ill):
-        output.line("Start the system with `make run`, or name addresses: see holdfast --help.")
+        program = session.invocation.program
+        output.line(f"Start the system with `make run`, or name addresses: see {program} --help.")
 
 
 def _sources(findings: Sequence[Finding]) -> str:

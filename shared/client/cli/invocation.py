@@ -51,6 +51,8 @@ class Invocation:
     options: dict[str, Any] = field(default_factory=dict)
     # By which clock instants in a refusal are shown; a command that knows better sets it.
     shown_zone: str = "UTC"
+    # How the command was called, for commands that are shown to be copied.
+    program: str = "holdfast"
 
     @property
     def organization(self) -> str:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import shlex
+import shutil
 import sys
 from collections.abc import Mapping, Sequence
 from io import TextIOWrapper
@@ -62,11 +64,17 @@ _SENT_VARIABLES: Final = (
 
 def main() -> None:
     """Runs the command line of this process."""
-    sys.exit(run(sys.argv[1:], os.environ))
+    sys.exit(run(sys.argv[1:], os.environ, _program(sys.argv[0], os.environ)))
 
 
-def run(arguments: Sequence[str], environment: Mapping[str, str]) -> int:
-    """Runs one command line and returns its exit code."""
+def run(arguments: Sequence[str], environment: Mapping[str, str], program: str = "holdfast") -> int:
+    """Runs one command line and returns its exit code.
+
+    Args:
+        arguments: What stands behind the command's name.
+        environment: Where variables are looked up.
+        program: The command's name, as a shell takes it.
+    """
     # gRPC writes about its own business to stderr otherwise.
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")
     _open_closed_streams()
@@ -74,13 +82,13 @@ def run(arguments: Sequence[str], environment: Mapping[str, str]) -> int:
         if isinstance(stream, TextIOWrapper):
             # A name that the terminal's encoding lacks is shown as an escape, not a traceback.
             stream.reconfigure(errors="backslashreplace")
-    invocation = Invocation(environment)
+    invocation = Invocation(environment, program=program)
     try:
         _check(arguments, environment)
         result = root().main(list(arguments), "holdfast", obj=invocation, standalone_mode=False)
         Output(invocation.output).flush()
     except click.ClickException as error:
-        _tell_mistake(error, as_json=_wants_json(invocation, arguments))
+        _tell_mistake(error, invocation, as_json=_wants_json(invocation, arguments))
         return error.exit_code
     except click.Abort:
         return ExitCode.INTERRUPTED
@@ -90,11 +98,20 @@ def run(arguments: Sequence[str], environment: Mapping[str, str]) -> int:
     except OSError as error:
         _drop_output()
         told = click.ClickException(f"{error.filename or 'the output'}: {error.strerror}")
-        _tell_mistake(told, as_json=_wants_json(invocation, arguments))
+        _tell_mistake(told, invocation, as_json=_wants_json(invocation, arguments))
         return told.exit_code
     except Exception as error:  # noqa: BLE001  # what is none of ours is raised again
         return _tell(error, invocation)
     return result if isinstance(result, int) else ExitCode.OK
+
+
+def _program(called: str, environment: Mapping[str, str]) -> str:
+    """Returns how to call this program again: by its path, where its name is not enough."""
+    if "/" not in called or called.endswith(".py"):
+        return "holdfast"
+    # A shell that found it by its name hands the whole path on, too.
+    is_found = shutil.which("holdfast", path=environment.get("PATH")) == called
+    return "holdfast" if is_found else shlex.quote(called)
 
 
 def _open_closed_streams() -> None:
@@ -160,7 +177,7 @@ def _tell(error: Exception, invocation: Invocation) -> int:
     return report.exit_code(error)
 
 
-def _tell_mistake(error: click.ClickException, *, as_json: bool) -> None:
+def _tell_mistake(error: click.ClickException, invocation: Invocation, *, as_json: bool) -> None:
     """Says what is wrong with the command line."""
     if isinstance(error, click.exceptions.NoArgsIsHelpError):
         error.show()
@@ -172,7 +189,8 @@ def _tell_mistake(error: click.ClickException, *, as_json: bool) -> None:
     click.echo(folded(f"holdfast: {message}", sys.stderr), err=True)
     context = error.ctx if isinstance(error, click.UsageError) else None
     if context is not None:
-        click.echo(f"  see {context.command_path} --help", err=True)
+        command = context.command_path.removeprefix("holdfast")
+        click.echo(f"  see {invocation.program}{command} --help", err=True)
 
 
 def _wants_json(invocation: Invocation, arguments: Sequence[str]) -> bool:

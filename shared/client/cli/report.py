@@ -75,7 +75,9 @@ def as_text(error: HoldfastError, invocation: Invocation) -> str:
         lines = [f"holdfast: {error.reason}: {count(len(error.fields), 'value')} cannot be taken"]
         lines += [f"  {field}: {description}" for field, description in error.fields]
     lines += [f"  {fact}" for fact in _facts(error, zone_or_utc(invocation.shown_zone))]
-    advice = getattr(error, "__notes__", None) or [_advice(error)]
+    advice = getattr(error, "__notes__", None) or [
+        _advice(error).replace("`holdfast ", f"`{invocation.program} ")
+    ]
     lines += [f"  {text}" for text in advice if text]
     return "\n".join(clean(line) for line in lines)
 

@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import shlex
 import uuid
 
 from tests.e2e.cli.desk import Desk
+from tests.e2e.running import HOLDFAST
 
 _DAY = "2027-03-09"
 _TEN = f"{_DAY}T10:00"
@@ -46,12 +48,13 @@ def test_a_taken_slot_ends_with_four_and_says_what_is_free(desk: Desk) -> None:
     assert done.stdout == ""
     first, *facts = done.stderr.splitlines()
     assert first.startswith("holdfast: SLOT_UNAVAILABLE: ")
+    program = shlex.quote(str(HOLDFAST))
     assert facts == [
         "  taken: Tue 9 March 2027, 10:00 to 11:00 (Europe/Berlin)",
         "  see what is free:",
-        f"    holdfast slots studio-a {_DAY} --duration 60 --event-type session-1h",
+        f"    {program} slots studio-a {_DAY} --duration 60 --event-type session-1h",
     ]
-    assert "10:00-11:00" not in desk.ok(*facts[-1].split()[1:])
+    assert "10:00-11:00" not in desk.ok(*shlex.split(facts[-1])[1:])
 
 
 def test_a_taken_slot_is_an_error_object_for_scripts(desk: Desk) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import click
 
+from services.launcher.kept import Kept, write_kept
 from shared.client.cli.main import root
 from tests.e2e.cli.desk import Desk
 from tests.e2e.running import ROOT
@@ -100,7 +101,7 @@ def test_every_command_of_the_readme_works(desk: Desk) -> None:
 def test_the_examples_of_wipe_work_on_a_folder_that_nobody_uses(tmp_path: Path) -> None:
     data = tmp_path / ".holdfast"
     data.mkdir()
-    (data / "launcher.json").write_text("{}")
+    write_kept(data, Kept())
     (wipe,) = [each for path, each in _examples(root(), "holdfast") if path == "holdfast wipe"]
     asking, sure = wipe
 

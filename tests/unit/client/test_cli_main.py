@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 import pytest
 
-from shared.client.cli.main import root, run
+from shared.client.cli.main import main, root, run
 
 Call = Callable[..., tuple[int, str, str]]
 
@@ -251,6 +251,39 @@ def test_a_closed_stdin_answers_no_question(tmp_path: Path) -> None:
 
     assert done.returncode == 2
     assert "say --yes" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("called", "shown"),
+    [
+        ("./a folder/holdfast", "'./a folder/holdfast'"),
+        ("bin/holdfast", "bin/holdfast"),
+        ("holdfast", "holdfast"),
+    ],
+)
+def test_commands_to_copy_call_the_program_as_it_was_called(
+    called: str, shown: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", [called, "slots", "x"])
+
+    with pytest.raises(SystemExit):
+        main()
+
+    assert f"  see {shown} slots --help\n" in capsys.readouterr().err
+
+
+def test_a_program_that_its_name_finds_is_called_by_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    program = tmp_path / "holdfast"
+    program.touch(0o700)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(sys, "argv", [str(program), "slots", "x"])
+
+    with pytest.raises(SystemExit):
+        main()
+
+    assert "  see holdfast slots --help\n" in capsys.readouterr().err
 
 
 def test_help_loads_neither_grpc_nor_rich() -> None:
