@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime
 
 from services.launcher.failure import ClockRefused
 from services.launcher.kept import Kept
 from services.launcher.options import Options
+
+# The services' own instants end sooner than Python's, and bookings lie ahead of the clock.
+_EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
+_LATEST = datetime(9000, 1, 1, tzinfo=UTC)
 
 
 def settle_clock(options: Options, kept: Kept | None, now: datetime) -> Kept:
@@ -40,7 +44,7 @@ def _offset_seconds(start: str, now: datetime) -> float:
         instant = datetime.fromisoformat(start)
     except ValueError as error:
         raise ClockRefused(_malformed(start)) from error
-    if instant.tzinfo is None:
+    if instant.tzinfo is None or not _EARLIEST <= instant < _LATEST:
         raise ClockRefused(_malformed(start))
     return (instant - now).total_seconds()
 
@@ -48,7 +52,7 @@ def _offset_seconds(start: str, now: datetime) -> float:
 def _malformed(start: str) -> str:
     return (
         f"HOLDFAST_CLOCK_START={start} is not an instant: write it like 2027-03-01T08:00:00Z,"
-        " zone included"
+        f" zone included, from {_EARLIEST.year} on and before {_LATEST.year}"
     )
 
 

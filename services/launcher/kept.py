@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 _FILE = "launcher.json"
 _IS_SETTLED = "is_settled"  # absent once it is
+_EARLIEST_YEAR = 1970
 _ENDPOINTS_FILE = "endpoints.json"
 
 
@@ -38,10 +40,11 @@ def read_kept(folder: Path) -> Kept | None:
         found = json.loads(path.read_text("utf-8"))
         if isinstance(found, dict) and not found.pop(_IS_SETTLED, True):
             return None
+        _check_offset(found["clock_offset_seconds"])
         return Kept(**{**found, "demo_loaded_into": tuple(found["demo_loaded_into"])})
     except FileNotFoundError:
         return None
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, OverflowError, TypeError, ValueError) as error:
         raise ValueError(f"{path} was not written by holdfast, or was damaged") from error
 
 
@@ -64,6 +67,12 @@ def write_endpoints(folder: Path, targets: dict[str, str]) -> None:
 def remove_endpoints(folder: Path) -> None:
     """Nothing listens any more."""
     (folder / _ENDPOINTS_FILE).unlink(missing_ok=True)
+
+
+def _check_offset(seconds: float) -> None:
+    shown = datetime.now(UTC) + timedelta(seconds=seconds)
+    if shown.year < _EARLIEST_YEAR:
+        raise ValueError(seconds)
 
 
 def _write(path: Path, content: object) -> None:

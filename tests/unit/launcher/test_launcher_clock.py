@@ -49,7 +49,19 @@ def test_data_does_not_change_its_clock(kept: Kept, words: str) -> None:
         settle_clock(options(_START), kept, _NOW)
 
 
-@pytest.mark.parametrize("start", ["tomorrow", "2027-03-01T08:00:00", "2027-13-01T08:00:00Z"])
+@pytest.mark.parametrize(
+    "start",
+    [
+        "tomorrow",
+        "2027-03-01T08:00:00",
+        "2027-13-01T08:00:00Z",
+        "0001-01-01T00:00:00Z",
+        "0001-01-01T00:00:00+01:00",
+        "1969-12-31T23:59:59Z",
+        "9000-01-01T00:00:00Z",
+        "9999-12-31T23:59:59-01:00",
+    ],
+)
 def test_a_start_that_is_no_instant_is_refused(start: str) -> None:
     with pytest.raises(ClockRefused, match="is not an instant"):
         settle_clock(options(start), None, _NOW)
@@ -74,6 +86,16 @@ def test_what_is_kept_is_read_as_it_was_written(tmp_path: Path) -> None:
 
 def test_nothing_is_kept_before_the_first_start(tmp_path: Path) -> None:
     assert read_kept(tmp_path) is None
+
+
+@pytest.mark.parametrize("offset", ["1e300", "-1e12", "NaN", "Infinity", '"1"', "null"])
+def test_a_kept_offset_that_no_clock_can_have_is_damage(tmp_path: Path, offset: str) -> None:
+    (tmp_path / "launcher.json").write_text(
+        f'{{"clock_start": null, "clock_offset_seconds": {offset}, "demo_loaded_into": []}}'
+    )
+
+    with pytest.raises(ValueError, match=r"launcher\.json was not written by holdfast"):
+        read_kept(tmp_path)
 
 
 def test_a_claimed_folder_has_nothing_settled_yet(tmp_path: Path) -> None:
