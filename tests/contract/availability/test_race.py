@@ -11,7 +11,6 @@ from typing import Any
 
 import grpc
 
-from holdfast.availability.v1 import booking_pb2
 from tests.contract.availability.world import (
     HOUR,
     Caller,
@@ -194,4 +193,3 @@ async def test_feed_numbers_have_no_gap_and_no_double(
         caller.organization_id,
     )
     assert feeds == [(number,) for number in range(1, 31)]
-    assert isinstance((await caller.book(NINE + 40 * HOUR)), booking_pb2.Booking)

@@ -87,7 +87,7 @@ async def _patiently(ledger: PostgresLedger, request: RequestKey, entry: Booking
 
 
 @pytest.mark.parametrize("at", ["created", "cancelled"])
-async def test_a_call_repeated_after_its_reply_was_lost_changes_nothing(
+async def test_a_call_repeated_changes_nothing(
     database: Database, database_url: str, organization: str, at: str
 ) -> None:
     ledger = PostgresLedger(database)
