@@ -12,6 +12,8 @@ from services.launcher.listener import Listener
 SERVICES = ("catalog", "availability", "presence")
 _DEFAULT_PORTS = {"catalog": 50051, "availability": 50052, "presence": 50053}
 _DEFAULT_HOST = "127.0.0.1"
+_METRICS = {name: f"HOLDFAST_{name.upper()}_METRICS_LISTEN" for name in SERVICES}
+_POSTGRES_SCHEMES = ("postgres://", "postgresql://")
 _FALSE = {"", "0", "false", "no", "off"}
 
 
@@ -55,9 +57,11 @@ def parse(arguments: Sequence[str], environment: Mapping[str, str], project: Pat
         listeners = {name: _listener(name, found, environment) for name in SERVICES}
         metrics = {
             name: Listener.parse(environment[variable])
-            for name in SERVICES
-            if environment.get(variable := f"HOLDFAST_{name.upper()}_METRICS_LISTEN")
+            for name, variable in _METRICS.items()
+            if environment.get(variable)
         }
+        _refuse_shared_metrics(environment)
+        postgres_url = _postgres_url(environment)
     except ValueError as error:
         parser.error(str(error))
     data = found.data or environment.get("HOLDFAST_DATA")
@@ -66,7 +70,7 @@ def parse(arguments: Sequence[str], environment: Mapping[str, str], project: Pat
         listeners=listeners,
         metrics=metrics,
         clock_start=environment.get("HOLDFAST_CLOCK_START") or None,
-        postgres_url=environment.get("HOLDFAST_POSTGRES_URL") or None,
+        postgres_url=postgres_url,
         redis_url=environment.get("HOLDFAST_REDIS_URL") or None,
         is_throwaway=environment.get("HOLDFAST_THROWAWAY_DATA", "").lower() not in _FALSE,
     )
@@ -79,8 +83,11 @@ def _parser() -> argparse.ArgumentParser:
         epilog=(
             "HOLDFAST_POSTGRES_URL and HOLDFAST_REDIS_URL name servers to use instead of embedded"
             " ones; HOLDFAST_CLOCK_START=2027-03-01T08:00:00Z moves the system's clock;"
-            " HOLDFAST_CATALOG_METRICS_LISTEN=HOST:PORT, and so on, serve metrics;"
-            " HOLDFAST_THROWAWAY_DATA=1 trades durability for speed."
+            f" {', '.join(_METRICS.values())} =HOST:PORT serve metrics;"
+            " HOLDFAST_THROWAWAY_DATA=1 trades durability for speed; HOLDFAST_ALLOW_PLAINTEXT=1 is"
+            " needed to listen beyond this machine. Every service gets the other HOLDFAST_"
+            " variables as they are: python -m services.availability --help lists them, and so do"
+            " services.catalog and services.presence."
         ),
     )
     parser.add_argument(
@@ -104,6 +111,26 @@ def _listener(name: str, found: argparse.Namespace, environment: Mapping[str, st
         return Listener.parse(f"{_DEFAULT_HOST}:{port}")
     address = environment.get(f"HOLDFAST_{name.upper()}_ADDRESS")
     return Listener.parse(address or f"{_DEFAULT_HOST}:{_DEFAULT_PORTS[name]}")
+
+
+def _refuse_shared_metrics(environment: Mapping[str, str]) -> None:
+    if environment.get("HOLDFAST_METRICS_LISTEN"):
+        raise ValueError(
+            "HOLDFAST_METRICS_LISTEN is one service's: here each has its own,"
+            f" {', '.join(_METRICS.values())}"
+        )
+
+
+def _postgres_url(environment: Mapping[str, str]) -> str | None:
+    url = environment.get("HOLDFAST_POSTGRES_URL")
+    if url and not url.startswith(_POSTGRES_SCHEMES):
+        # libpq takes it for something else, and uses a server on this machine. Not shown: it may
+        # have a password.
+        raise ValueError(
+            "HOLDFAST_POSTGRES_URL is not the address of a PostgreSQL: write it like"
+            " postgresql://user@host:5432/postgres"
+        )
+    return url or None
 
 
 def _default_data_folder(project: Path) -> Path:

@@ -54,6 +54,57 @@ def test_data_is_thrown_away_only_when_told(value: str, *, expected: bool) -> No
     assert options(HOLDFAST_THROWAWAY_DATA=value).is_throwaway is expected
 
 
+@pytest.mark.parametrize("url", ["nonsense", "myserver:5432/db", "mysql://server/db", "//server"])
+def test_a_postgresql_without_its_scheme_is_refused(
+    url: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as caught:
+        options(HOLDFAST_POSTGRES_URL=url)
+
+    assert caught.value.code == 2
+    assert (
+        "HOLDFAST_POSTGRES_URL is not the address of a PostgreSQL: write it like"
+        " postgresql://user@host:5432/postgres" in capsys.readouterr().err
+    )
+
+
+@pytest.mark.parametrize("url", ["postgres://server/db", "postgresql://server"])
+def test_a_postgresql_may_be_given(url: str) -> None:
+    assert options(HOLDFAST_POSTGRES_URL=url).postgres_url == url
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "HOLDFAST_DATA",
+        "HOLDFAST_CLOCK_START",
+        "HOLDFAST_POSTGRES_URL",
+        "HOLDFAST_REDIS_URL",
+        "HOLDFAST_THROWAWAY_DATA",
+        "HOLDFAST_CATALOG_METRICS_LISTEN",
+        "HOLDFAST_AVAILABILITY_METRICS_LISTEN",
+        "HOLDFAST_PRESENCE_METRICS_LISTEN",
+        "HOLDFAST_ALLOW_PLAINTEXT",
+        "python -m services.availability --help",
+    ],
+)
+def test_the_help_names_what_may_be_set(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        options("--help")
+
+    assert name in " ".join(capsys.readouterr().out.split())
+
+
+def test_one_address_for_every_service_s_metrics_is_refused(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with pytest.raises(SystemExit) as caught:
+        options(HOLDFAST_METRICS_LISTEN="127.0.0.1:9")
+
+    assert caught.value.code == 2
+    assert "HOLDFAST_METRICS_LISTEN is one service's: " in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("port", ["", "x", "-1", "65536", "1.5"])
 def test_a_port_that_is_none_is_refused(port: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as caught:
