@@ -29,6 +29,8 @@ _SETTINGS = {
     "timezone": "UTC",
     "log_timezone": "UTC",
     "jit": "off",
+    # A lost race is an error that its client handles: its log line does without the statement.
+    "log_min_error_statement": "panic",
     "fsync": "on",
     "synchronous_commit": "on",
 }

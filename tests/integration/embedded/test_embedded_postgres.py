@@ -76,6 +76,19 @@ def test_its_address_says_the_port_so_that_pgport_has_no_say(
     assert row == (1,)
 
 
+def test_a_failed_statement_is_one_line_in_the_log(data_folder: Path) -> None:
+    log = data_folder / "log"
+    with (
+        EmbeddedPostgres.start(data_folder, throwaway=True, log=log) as server,
+        psycopg.connect(server.url()) as connection,
+        pytest.raises(psycopg.errors.DivisionByZero),
+    ):
+        connection.execute("SELECT 1 / 0 AS lost_race")
+
+    assert "ERROR:  division by zero" in log.read_text()
+    assert "lost_race" not in log.read_text()
+
+
 def test_what_was_committed_before_a_kill_is_there_after_it(data_folder: Path) -> None:
     server = EmbeddedPostgres.start(data_folder)
     with psycopg.connect(server.url(), autocommit=True) as connection:
