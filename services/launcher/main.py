@@ -48,7 +48,8 @@ def main(arguments: Sequence[str]) -> int:
         if code == 0:
             console.progress("stopping; Ctrl-C again kills at once")
         system.stop()
-    console.progress("stopped")
+    if system.was_started:
+        console.progress("stopped")
     return code
 
 

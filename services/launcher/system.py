@@ -80,6 +80,11 @@ class System:
             self._load_demo()
 
     @property
+    def was_started(self) -> bool:
+        """Whether there was anything to stop."""
+        return bool(self._stores.children())
+
+    @property
     def now(self) -> datetime:
         """The time by the system's clock."""
         return datetime.now(UTC) + timedelta(seconds=self._kept.clock_offset_seconds)

@@ -43,10 +43,10 @@ def test_a_second_start_on_the_same_data_is_refused_and_harms_nothing(kept_data:
         said = refused(kept_data)
         resources = running.holdfast("resources", "list")
 
-    assert said.splitlines()[0] == (
+    assert said == (
         f"holdfast: the system is already running on the data in {kept_data} (process"
         f" {running.process.pid}): use that one, stop it, or start another with its own --data"
-        " and ports"
+        " and ports\n"
     )
     assert resources.returncode == 0
 
