@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections.abc import Sequence
 from urllib.parse import urlsplit
 
 from services.launcher.console import Console
@@ -13,6 +14,7 @@ from shared.embedded.database import (
     DatabaseExists,
     create_database,
     drop_client_variables,
+    durability_off,
     missing_databases,
 )
 from shared.embedded.postgres import EmbeddedPostgres
@@ -36,7 +38,7 @@ class Stores:
 
         Raises:
             EmbeddedServerError: A server did not start.
-            StoreUnreachable: A given PostgreSQL does not answer.
+            StoreUnreachable: A given PostgreSQL does not answer, or may lose writes.
             DatabasesMissing: The embedded PostgreSQL does not create the databases.
         """
         logs = self._options.data / "logs"
@@ -118,10 +120,23 @@ class Stores:
         path = urlsplit(self._options.postgres_url or "").path.strip("/")
         server = self.database_url(path or "postgres")
         try:
-            for name in missing_databases(server, DATABASES):
+            missing = missing_databases(server, DATABASES)
+            # The services refuse such a server, too, but only in databases that are there.
+            if missing and not self._options.is_throwaway:
+                _refuse_to_lose_writes(durability_off(server))
+            for name in missing:
                 create_database(server, name)
         except DatabaseExists:
             return  # somebody was faster
         except psycopg.Error as error:
             fact = str(error).partition("\n")[0]
             raise StoreUnreachable("HOLDFAST_POSTGRES_URL", fact) from error
+
+
+def _refuse_to_lose_writes(settings: Sequence[str]) -> None:
+    if settings:
+        raise StoreUnreachable(
+            "HOLDFAST_POSTGRES_URL",
+            f"it runs with {', '.join(f'{name}=off' for name in settings)} and may lose"
+            " acknowledged writes: set HOLDFAST_THROWAWAY_DATA=1 if this data may be lost",
+        )

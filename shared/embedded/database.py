@@ -68,6 +68,20 @@ def drop_database(server_url: str, name: str) -> None:
         )
 
 
+def durability_off(server_url: str) -> list[str]:
+    """Returns which settings are off that keep acknowledged writes through a crash."""
+    import psycopg  # noqa: PLC0415  # as above
+
+    with psycopg.connect(
+        server_url, autocommit=True, connect_timeout=_CONNECT_SECONDS
+    ) as connection:
+        rows = connection.execute(
+            "SELECT name FROM pg_settings WHERE name = ANY(%s) AND setting = 'off' ORDER BY name",
+            (["fsync", "full_page_writes", "synchronous_commit"],),
+        ).fetchall()
+    return [row[0] for row in rows]
+
+
 def missing_databases(server_url: str, names: Sequence[str]) -> list[str]:
     """Returns which of the databases the server does not have."""
     import psycopg  # noqa: PLC0415  # as above

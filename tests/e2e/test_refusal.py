@@ -7,7 +7,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+from services.launcher.store import DATABASES
+from shared.embedded.database import missing_databases
 from tests.e2e.running import ANY_PORTS, HOLDFAST, environment, refused, system
+from tests.stores import PostgresServer
 
 
 def test_a_taken_port_is_named_with_the_way_out(data_folder: Path) -> None:
@@ -79,6 +82,21 @@ def test_an_unreachable_given_server_is_named(data_folder: Path) -> None:
 
     assert "holdfast: the server that HOLDFAST_POSTGRES_URL names cannot be used: " in said
     assert "secret" not in said
+
+
+def test_a_given_server_that_may_lose_writes_is_refused_before_anything_is_made_on_it(
+    data_folder: Path, postgres_server: PostgresServer
+) -> None:
+    server = postgres_server.url("postgres")
+
+    said = refused(data_folder, variables={"HOLDFAST_POSTGRES_URL": server})
+
+    assert (
+        "holdfast: the server that HOLDFAST_POSTGRES_URL names cannot be used: it runs with"
+        " fsync=off, full_page_writes=off, synchronous_commit=off and may lose acknowledged writes:"
+        " set HOLDFAST_THROWAWAY_DATA=1 if this data may be lost\n"
+    ) in said
+    assert missing_databases(server, DATABASES) == list(DATABASES)
 
 
 def test_a_half_installed_environment_is_told_from_a_bug(data_folder: Path) -> None:
