@@ -82,7 +82,7 @@ class System:
     @property
     def was_started(self) -> bool:
         """Whether there was anything to stop."""
-        return bool(self._stores.children())
+        return bool(self._stores.children() or self._services)
 
     @property
     def now(self) -> datetime:

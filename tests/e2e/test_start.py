@@ -137,7 +137,7 @@ def test_given_stores_are_used_instead_of_embedded_ones(
     try:
         with system(data_folder, variables=variables) as running:
             resources = running.holdfast("resources", "list")
-            running.stop()
+            _, said = running.stop()
             with psycopg.connect(postgres_server.url("catalog")) as connection:
                 tables = connection.execute("SELECT count(*) FROM pg_tables").fetchone()
     finally:
@@ -149,6 +149,7 @@ def test_given_stores_are_used_instead_of_embedded_ones(
     assert tables is not None
     assert not (data_folder / "postgres").exists()
     assert not (data_folder / "valkey").exists()
+    assert said.endswith("] stopped\n")
 
 
 def test_variables_of_libpq_are_not_for_an_embedded_server(data_folder: Path) -> None:
