@@ -84,6 +84,17 @@ def test_an_unreachable_given_server_is_named(data_folder: Path) -> None:
     assert "secret" not in said
 
 
+def test_an_embedded_server_that_lets_nobody_in_is_told_in_a_line(kept_data: Path) -> None:
+    (kept_data / "postgres/databases-created").unlink()
+    (kept_data / "postgres/cluster/pg_hba.conf").write_text("local all all reject\n")
+
+    said = refused(kept_data)
+
+    (message,) = [line for line in said.splitlines() if line.startswith("holdfast: ")]
+    assert "PostgreSQL did not create the databases: " in message
+    assert message.endswith(f"(see {kept_data}/logs/postgres.log)")
+
+
 def test_a_given_server_that_may_lose_writes_is_refused_before_anything_is_made_on_it(
     data_folder: Path, postgres_server: PostgresServer
 ) -> None:
