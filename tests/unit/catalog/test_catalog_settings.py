@@ -16,7 +16,7 @@ def test_every_setting_says_what_it_is() -> None:
 @pytest.mark.parametrize(
     "wrong",
     [
-        {"postgres_pool_size": 0},
+        {"postgres_connections": 0},
         {"postgres_pool_timeout_seconds": 0},
         {"postgres_statement_timeout_seconds": -1},
     ],
@@ -35,8 +35,8 @@ def test_the_database_must_be_named(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_settings_are_read_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOLDFAST_POSTGRES_URL", "postgresql:///catalog")
-    monkeypatch.setenv("HOLDFAST_POSTGRES_POOL_SIZE", "3")
+    monkeypatch.setenv("HOLDFAST_POSTGRES_CONNECTIONS", "3")
 
     settings = CatalogSettings.model_validate({})
 
-    assert (settings.postgres_url, settings.postgres_pool_size) == ("postgresql:///catalog", 3)
+    assert (settings.postgres_url, settings.postgres_connections) == ("postgresql:///catalog", 3)
