@@ -51,8 +51,29 @@ class InvalidPageToken(Failure):
         super().__init__("page_token is not one that this list gave for these filters")
 
 
+class InvalidResumeToken(Failure):
+    """A resume_token that a watch of the same request did not give."""
+
+    def __init__(self) -> None:
+        super().__init__("resume_token is not one that this watch gave for the same request")
+
+
 class StoreUnavailable(Failure):
     """A store or a service behind this one cannot be reached. Worth a retry."""
+
+
+class Draining(Failure):
+    """The server is stopping: another one, or its successor, takes the call."""
+
+    def __init__(self) -> None:
+        super().__init__("the server is stopping")
+
+
+class ReaderTooSlow(Failure):
+    """A watcher took nothing for so long that it is taken for gone. It may resume."""
+
+    def __init__(self) -> None:
+        super().__init__("the messages of this watch were not taken for too long")
 
 
 class Overloaded(Failure):

@@ -16,12 +16,14 @@ from google.protobuf import descriptor_pool
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from prometheus_client import CollectorRegistry, start_http_server
 
+from shared.runtime.call import Bounds, Context
 from shared.runtime.clock import Clock
 from shared.runtime.failure import StartRefused
-from shared.runtime.interceptor import Bounds, CallInterceptor, Context
+from shared.runtime.interceptor import CallInterceptor
 from shared.runtime.metrics import CallMetrics
 from shared.runtime.settings import ServerSettings
 from shared.runtime.status import ErrorTable
+from shared.runtime.stream import Streams
 
 SettingsT = TypeVar("SettingsT", bound=ServerSettings)
 
@@ -75,7 +77,8 @@ async def started(settings: SettingsT, wired: Wiring[SettingsT]) -> AsyncIterato
     """Serves until the block ends, then drains.
 
     Drain order: health says NOT_SERVING, load balancers get ``drain_delay_seconds`` to
-    notice, new calls are refused while those in flight end, stores close last.
+    notice, streams are told to go elsewhere, new calls are refused while those in flight end,
+    stores close last.
 
     Raises:
         StartRefused: The settings or the stores do not allow it, or the port is taken.
@@ -83,12 +86,19 @@ async def started(settings: SettingsT, wired: Wiring[SettingsT]) -> AsyncIterato
     _refuse_exposed_listeners(settings)
     async with wired(settings) as service:
         registry = CollectorRegistry()
+        metrics = CallMetrics(registry)
+        streams = Streams(
+            limit=settings.max_concurrent_streams, errors=service.errors, metrics=metrics
+        )
         server = grpc.aio.server(
-            interceptors=[_interceptor(settings, service, registry)],
+            interceptors=[_interceptor(settings, service, metrics, streams)],
             options=[
                 ("grpc.so_reuseport", 0),  # else a second server shares the port silently
                 ("grpc.max_receive_message_length", _MAX_MESSAGE_BYTES),
                 ("grpc.keepalive_permit_without_calls", 1),
+                # A watcher that vanished without a word is noticed, and its stream ended.
+                ("grpc.keepalive_time_ms", 20_000),
+                ("grpc.keepalive_timeout_ms", 5_000),
                 ("grpc.http2.min_recv_ping_interval_without_data_ms", 10_000),
             ],
         )
@@ -110,6 +120,8 @@ async def started(settings: SettingsT, wired: Wiring[SettingsT]) -> AsyncIterato
             finally:
                 await probe.enter_graceful_shutdown()
                 await asyncio.sleep(settings.drain_delay_seconds)
+                # gRPC neither tells streams of a stop nor waits for them: it cuts them off.
+                await streams.end(settings.drain_seconds)
                 await server.stop(settings.drain_seconds)
                 logger.info("drained")
 
@@ -141,7 +153,7 @@ def _refuse_exposed_listeners(settings: ServerSettings) -> None:
 
 
 def _interceptor(
-    settings: ServerSettings, service: Service, registry: CollectorRegistry
+    settings: ServerSettings, service: Service, metrics: CallMetrics, streams: Streams
 ) -> CallInterceptor:
     pool = descriptor_pool.Default()
     names = {
@@ -159,7 +171,8 @@ def _interceptor(
             call_seconds=settings.call_timeout_seconds,
             slow_seconds=settings.slow_call_seconds,
         ),
-        metrics=CallMetrics(registry),
+        metrics=metrics,
+        streams=streams,
     )
 
 

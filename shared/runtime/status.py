@@ -11,10 +11,13 @@ from google.rpc import code_pb2, error_details_pb2, status_pb2
 
 from shared.runtime.failure import (
     DeadlinePassed,
+    Draining,
     Failure,
     InvalidFields,
     InvalidPageToken,
+    InvalidResumeToken,
     Overloaded,
+    ReaderTooSlow,
     RequestIdReused,
     StoreUnavailable,
 )
@@ -29,8 +32,11 @@ KIT_ERRORS: ErrorTable = MappingProxyType(
         InvalidFields: (grpc.StatusCode.INVALID_ARGUMENT, "INVALID_FIELD"),
         RequestIdReused: (grpc.StatusCode.INVALID_ARGUMENT, "REQUEST_ID_REUSED"),
         InvalidPageToken: (grpc.StatusCode.INVALID_ARGUMENT, "INVALID_PAGE_TOKEN"),
+        InvalidResumeToken: (grpc.StatusCode.INVALID_ARGUMENT, "INVALID_RESUME_TOKEN"),
         Overloaded: (grpc.StatusCode.RESOURCE_EXHAUSTED, "OVERLOADED"),
         StoreUnavailable: (grpc.StatusCode.UNAVAILABLE, "UNAVAILABLE"),
+        Draining: (grpc.StatusCode.UNAVAILABLE, "UNAVAILABLE"),
+        ReaderTooSlow: (grpc.StatusCode.UNAVAILABLE, "UNAVAILABLE"),
         DeadlinePassed: (grpc.StatusCode.DEADLINE_EXCEEDED, "DEADLINE_EXCEEDED"),
     }
 )

@@ -19,7 +19,7 @@ from services.availability.app.list_bookings import ListBookings
 from services.availability.app.read_days import ReadDays
 from services.availability.app.verify import Verify
 from services.availability.rpc import booking_codec, codec
-from shared.runtime.interceptor import Context
+from shared.runtime.call import Context
 
 
 @dataclass(frozen=True)

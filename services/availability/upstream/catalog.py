@@ -17,7 +17,7 @@ from services.availability.upstream.offering import read_offering
 from shared.runtime import log
 from shared.runtime.channel import upstream_channel
 from shared.runtime.failure import Overloaded, StoreUnavailable
-from shared.runtime.interceptor import REQUEST_ID_KEY
+from shared.runtime.call import REQUEST_ID_KEY
 from shared.runtime.status import DETAILS_KEY
 
 _MOST_REMEMBERED: Final = 20_000

@@ -10,7 +10,7 @@ from services.catalog.app.set_date_override import set_date_override
 from services.catalog.rpc.call import Calls
 from services.catalog.rpc.codec import schedule as codec
 from services.catalog.rpc.codec.page import cut
-from shared.runtime.interceptor import Context
+from shared.runtime.call import Context
 
 
 class DateOverrideCalls(Calls):

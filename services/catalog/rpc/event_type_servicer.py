@@ -12,7 +12,7 @@ from services.catalog.app.update_event_type import update_event_type
 from services.catalog.rpc.call import Calls
 from services.catalog.rpc.codec import event_type as codec
 from services.catalog.rpc.codec.page import cut
-from shared.runtime.interceptor import Context
+from shared.runtime.call import Context
 
 
 class EventTypeCalls(Calls):

@@ -15,7 +15,7 @@ from services.catalog.rpc.call import Calls
 from services.catalog.rpc.codec import event_type, offering, resource
 from services.catalog.rpc.codec import link as codec
 from services.catalog.rpc.codec.page import cut
-from shared.runtime.interceptor import Context
+from shared.runtime.call import Context
 
 
 class LinkCalls(Calls):

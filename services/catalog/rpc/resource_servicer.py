@@ -12,7 +12,7 @@ from services.catalog.app.update_resource import update_resource
 from services.catalog.rpc.call import Calls
 from services.catalog.rpc.codec import resource as codec
 from services.catalog.rpc.codec.page import cut
-from shared.runtime.interceptor import Context
+from shared.runtime.call import Context
 
 
 class ResourceCalls(Calls):

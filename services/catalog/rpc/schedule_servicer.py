@@ -13,7 +13,7 @@ from services.catalog.domain.offering import EffectiveHours
 from services.catalog.rpc.call import Calls
 from services.catalog.rpc.codec import schedule as codec
 from services.catalog.rpc.codec.page import cut
-from shared.runtime.interceptor import Context
+from shared.runtime.call import Context
 
 
 class ScheduleCalls(Calls):

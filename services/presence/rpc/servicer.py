@@ -10,7 +10,7 @@ from services.presence.app.keep import KeepHold
 from services.presence.app.leave import LeaveHolds
 from services.presence.app.show import ShowPresence
 from services.presence.rpc import codec
-from shared.runtime.interceptor import Context
+from shared.runtime.call import Context
 
 
 @dataclass(frozen=True)

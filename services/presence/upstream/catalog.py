@@ -17,7 +17,7 @@ from services.presence.domain.hold import HoldRule
 from services.presence.domain.refusal import ResourceNotFound
 from shared.runtime import log
 from shared.runtime.deadline import time_remaining
-from shared.runtime.interceptor import REQUEST_ID_KEY
+from shared.runtime.call import REQUEST_ID_KEY
 
 logger = logging.getLogger("holdfast.presence.catalog")
 

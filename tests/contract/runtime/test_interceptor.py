@@ -19,7 +19,7 @@ from holdfast.presence.v1 import presence_pb2, presence_pb2_grpc
 from shared.runtime import log
 from shared.runtime.deadline import time_remaining
 from shared.runtime.failure import Failure, InvalidFields, Overloaded, StartRefused, Violation
-from shared.runtime.interceptor import Context
+from shared.runtime.call import Context
 from shared.runtime.server import Service, Servicer, started
 from shared.runtime.settings import ServerSettings
 

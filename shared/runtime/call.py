@@ -1,0 +1,130 @@
+"""What unary calls and streams have in common: limits, request ids, refusals, log lines."""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import grpc
+from google.protobuf.message import DecodeError
+
+from shared.runtime import log
+from shared.runtime.failure import InvalidFields, Overloaded, Violation
+from shared.runtime.status import DETAILS_KEY, ErrorTable, code_and_reason, status_of
+
+REQUEST_ID_KEY = "x-request-id"
+
+Context = grpc.aio.ServicerContext[Any, Any]
+
+_REQUEST_ID = re.compile(r"[A-Za-z0-9_.-]{1,128}\Z")
+_OURS = frozenset({grpc.StatusCode.INTERNAL, grpc.StatusCode.UNAVAILABLE})
+
+logger = logging.getLogger("holdfast.call")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bounds:
+    """Limits of one server: calls at once, and seconds a unary call may take."""
+
+    reads: int
+    writes: int
+    call_seconds: float
+    slow_seconds: float
+
+
+class Gate:
+    """Counts calls in flight and refuses those past the limit, at once."""
+
+    def __init__(self, name: str, limit: int) -> None:
+        self._name = name
+        self._limit = limit
+        self._inside = 0
+
+    def enter(self) -> None:
+        """Lets a call in; ``leave`` must follow.
+
+        Raises:
+            Overloaded: The limit is reached.
+        """
+        if self._inside >= self._limit:
+            raise Overloaded(f"more than {self._limit} {self._name} at once")
+        self._inside += 1
+
+    def leave(self) -> None:
+        """Lets it out."""
+        self._inside -= 1
+
+    @contextmanager
+    def inside(self) -> Iterator[None]:
+        """Lets a call in and, at the end of the block, out.
+
+        Raises:
+            Overloaded: The limit is reached.
+        """
+        self.enter()
+        try:
+            yield
+        finally:
+            self.leave()
+
+
+class Undecodable:
+    """Stands for bytes that are not a message of the method's type."""
+
+
+def decoder(decode: Callable[[bytes], object]) -> Callable[[bytes], object]:
+    """Returns a deserializer that marks what it cannot read: gRPC's own would say INTERNAL."""
+
+    def decode_or_mark(raw: bytes) -> object:
+        try:
+            return decode(raw)
+        except DecodeError:
+            return Undecodable()
+
+    return decode_or_mark
+
+
+def require_decoded(request: object) -> None:
+    """Refuses a marked request.
+
+    Raises:
+        InvalidFields: It could not be read.
+    """
+    if isinstance(request, Undecodable):
+        raise InvalidFields([Violation("request", "is not a message of this method")])
+
+
+def request_id(context: Context) -> str:
+    """Returns the caller's id of the call, else a new one."""
+    metadata: Any = context.invocation_metadata()
+    for key, value in metadata or ():
+        if key == REQUEST_ID_KEY and _REQUEST_ID.match(value):
+            return str(value)
+    return os.urandom(8).hex()
+
+
+def refuse(failure: Exception, context: Context, errors: ErrorTable) -> tuple[grpc.StatusCode, str]:
+    """Makes a failure the call's status; returns its code and reason."""
+    code, reason = code_and_reason(failure, errors)
+    if code is grpc.StatusCode.INTERNAL:
+        logger.error("a bug failed a call", exc_info=failure)
+    status = status_of(failure, code, reason, log.request_id.get())
+    # Cheaper than context.abort, which raises through every layer above.
+    context.set_code(code)
+    context.set_details(status.message)
+    context.set_trailing_metadata(((DETAILS_KEY, status.SerializeToString()),))
+    return code, reason
+
+
+def log_call(name: str, code: grpc.StatusCode, reason: str, seconds: float) -> None:
+    """Writes the line of a call that ended."""
+    fields: dict[str, object] = {"method": name, "code": code.name}
+    if reason:
+        fields["reason"] = reason
+    level = logging.ERROR if code in _OURS else logging.INFO
+    logger.log(level, "call ended", extra=fields | {"ms": round(seconds * 1000, 3)})

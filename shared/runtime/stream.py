@@ -1,0 +1,130 @@
+"""What happens around every stream: limit, errors, metrics, logs, and an end before a drain."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
+
+import grpc
+
+from shared.runtime import log
+from shared.runtime.call import (
+    Context,
+    Gate,
+    Undecodable,
+    decoder,
+    log_call,
+    refuse,
+    request_id,
+    require_decoded,
+)
+from shared.runtime.failure import Draining
+from shared.runtime.metrics import CallMetrics
+from shared.runtime.status import ErrorTable
+
+Behavior = Callable[[Any, Context], Awaitable[None]]
+
+logger = logging.getLogger("holdfast.call")
+
+
+class Streams:
+    """Wraps streaming methods, and knows which of their calls are open.
+
+    Behaviors are coroutines that write to the context, messages or their bytes. They end when
+    the caller goes, and when the server drains: both reach them as a cancellation, which they
+    let pass.
+    """
+
+    def __init__(self, *, limit: int, errors: ErrorTable, metrics: CallMetrics) -> None:
+        self._errors = errors
+        self._metrics = metrics
+        self._gate = Gate("streams", limit)
+        self._open: set[asyncio.Task[Any]] = set()
+        self._ended: set[asyncio.Task[Any]] = set()
+        self._draining = False
+
+    def wrap(
+        self, name: str, handler: grpc.RpcMethodHandler[Any, Any]
+    ) -> grpc.RpcMethodHandler[Any, Any]:
+        """Returns the handler to use instead of a streaming method's own."""
+        decode: Any = handler.request_deserializer
+        options: dict[str, Any] = {
+            "request_deserializer": decoder(decode),
+            "response_serializer": _encoded,
+        }
+        if handler.stream_stream is not None:
+            behavior: Any = handler.stream_stream
+
+            async def talk(requests: AsyncIterator[Any], context: Context) -> None:
+                await self._call(name, behavior, _decoded(requests), context)
+
+            return grpc.stream_stream_rpc_method_handler(talk, **options)
+        behavior = handler.unary_stream
+
+        async def tell(request: Any, context: Context) -> None:
+            await self._call(name, behavior, request, context)
+
+        return grpc.unary_stream_rpc_method_handler(tell, **options)
+
+    async def end(self, seconds: float) -> None:
+        """Ends every open stream with UNAVAILABLE and lets no new one begin.
+
+        Args:
+            seconds: How long to wait for them.
+        """
+        self._draining = True
+        if not self._open:
+            return
+        logger.info("streams end", extra={"streams": len(self._open)})
+        ending = list(self._open)
+        for task in ending:
+            self._ended.add(task)
+            task.cancel()
+        await asyncio.wait(ending, timeout=seconds)
+
+    async def _call(self, name: str, behavior: Behavior, request: Any, context: Context) -> None:
+        task = asyncio.current_task()
+        assert task is not None  # a coroutine of gRPC's runs in one
+        now = asyncio.get_running_loop().time
+        begun = now()
+        log.request_id.set(request_id(context))
+        code, reason = grpc.StatusCode.OK, ""
+        self._open.add(task)
+        self._metrics.stream_began(name)
+        try:
+            await self._served(behavior, request, context)
+        except asyncio.CancelledError:
+            if task not in self._ended:
+                code = grpc.StatusCode.CANCELLED
+                raise
+            task.uncancel()
+            code, _ = refuse(Draining(), context, self._errors)
+        except Exception as failure:  # noqa: BLE001  # every failure becomes a status
+            code, reason = refuse(failure, context, self._errors)
+        finally:
+            self._open.discard(task)
+            self._ended.discard(task)
+            self._metrics.stream_ended(name, code.name)
+            if reason:
+                log_call(name, code, reason, now() - begun)
+
+    async def _served(self, behavior: Behavior, request: Any, context: Context) -> None:
+        if self._draining:
+            raise Draining
+        with self._gate.inside():
+            require_decoded(request)
+            await behavior(request, context)
+
+
+async def _decoded(requests: AsyncIterator[Any]) -> AsyncIterator[Any]:
+    async for request in requests:
+        if isinstance(request, Undecodable):
+            require_decoded(request)
+        yield request
+
+
+def _encoded(message: Any) -> bytes:
+    # What many watchers get is encoded once, before it comes here.
+    return message if type(message) is bytes else message.SerializeToString()
