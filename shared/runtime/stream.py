@@ -107,7 +107,8 @@ class Streams:
             self._open.discard(task)
             self._ended.discard(task)
             self._metrics.stream_ended(name, code.name)
-            if reason:
+            # What takes many streams at once, an outage or a drain, has been logged once.
+            if reason and code is not grpc.StatusCode.UNAVAILABLE:
                 log_call(name, code, reason, now() - begun)
 
     async def _served(self, behavior: Behavior, request: Any, context: Context) -> None:
