@@ -233,7 +233,7 @@ def test_ctrl_c_ends_quietly(desk: Desk) -> None:
         "import socket\n"
         "listener = socket.create_server(('127.0.0.1', 0))\n"
         "def interrupt():\n"
-        "    listener.accept()\n"
+        "    waits_for_an_answer = listener.accept()\n"
         "    os.kill(os.getpid(), signal.SIGINT)\n"
         "threading.Thread(target=interrupt, daemon=True).start()\n"
         "address = f'127.0.0.1:{listener.getsockname()[1]}'\n"
