@@ -38,6 +38,18 @@ class PresenceSettings(ServerSettings):
     holds_per_resource: int = Field(
         4, ge=1, le=100, description="live holds of one session on one resource"
     )
+    sweep_interval_seconds: float = Field(
+        0.25, ge=0.01, le=0.5, description="between two looks for holds that ended"
+    )
+    hold_log_length: int = Field(
+        10_000, ge=1, description="changes that each of the store's 64 partitions remembers"
+    )
+    watch_patience_seconds: float = Field(
+        2.0, gt=0, le=60, description="of watches with a silent store; then they end"
+    )
+    watch_linger_seconds: float = Field(
+        10.0, ge=0, description="a resource is followed on after its last watcher left"
+    )
 
     def terms(self) -> HoldTerms:
         """On which terms holds are given."""
@@ -51,3 +63,15 @@ class PresenceSettings(ServerSettings):
             patience=timedelta(seconds=self.catalog_timeout_seconds),
             entries=self.catalog_entries,
         )
+
+    def sweep_interval(self) -> timedelta:
+        """Between two sweeps, on average."""
+        return timedelta(seconds=self.sweep_interval_seconds)
+
+    def watch_patience(self) -> timedelta:
+        """How long watches wait for a silent store."""
+        return timedelta(seconds=self.watch_patience_seconds)
+
+    def watch_linger(self) -> timedelta:
+        """How long a resource is followed on after its last watcher left."""
+        return timedelta(seconds=self.watch_linger_seconds)

@@ -2,28 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from datetime import datetime
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Protocol
 
-from services.presence.domain.hold import Holder, HoldKey, HoldRule, LiveHold
+from services.presence.domain.change import History, LogEntry, Position, Snapshot
+from services.presence.domain.hold import Holder, HoldRule, LiveHold, ResourceName
+from services.presence.domain.wish import Verdict, Wish
 from shared.slots.quantum import Span
 
 
 class HoldStore(Protocol):
     """Keeps holds, by its own clock. Each method may raise StoreUnavailable."""
 
-    async def keep(self, key: HoldKey, span: Span, rule: HoldRule | None) -> datetime | None:
-        """Renews a live hold of that span, else acquires or swaps it under ``rule``.
+    async def fulfil(self, wishes: Sequence[Wish]) -> list[Verdict]:
+        """Fulfils wishes in their order and returns what became of each.
 
-        One step: all quanta or none, and a refusal changes nothing.
-
-        Returns:
-            When the hold ends; None when no rule was given and there was nothing to renew.
-
-        Raises:
-            SlotHeld: The rule is exclusive and another holder's live hold is in the way.
-            TooManyHolds: The holder may not have a further hold on the resource.
+        Each hold gets all its quanta or none, and a refusal changes nothing. What is wished
+        of resources that share a scope happens in one step.
         """
 
     async def release(self, holder: Holder, resource_id: str, hold_id: str | None) -> int:
@@ -40,6 +35,41 @@ class HoldStore(Protocol):
         self, organization_id: str, resource_ids: Sequence[str], span: Span
     ) -> list[LiveHold]:
         """Reads the live holds that overlap the span, by resource in the order given."""
+
+
+class HoldLog(Protocol):
+    """Knows how holds changed. Each method but ``scope`` may raise StoreUnavailable."""
+
+    def scope(self, resource: ResourceName) -> int:
+        """Returns the scope in which a resource's revisions count."""
+
+    async def snapshot(self, resources: Iterable[ResourceName]) -> dict[ResourceName, Snapshot]:
+        """Reads the live holds of resources; one moment for all that share a scope.
+
+        If the store may have lost writes since the scope's last change, its epoch is a new one.
+        """
+
+    async def since(self, revisions: Mapping[ResourceName, int]) -> dict[ResourceName, History]:
+        """Reads what changed on each resource after a revision."""
+
+    async def positions(self, scopes: Sequence[int]) -> dict[int, Position]:
+        """Reads where scopes stand; one that has been lost stands at epoch 0."""
+
+    async def sweep(self) -> None:
+        """Ends the holds that expired and marks those that are overdue, each once."""
+
+
+class HoldTail(Protocol):
+    """Reads changes as they come."""
+
+    async def read(self, revisions: Mapping[int, int]) -> list[tuple[int, LogEntry]]:
+        """Returns what came after a revision of each scope, with its scope, in its order.
+
+        Waits a moment for something to come, and may return nothing.
+
+        Raises:
+            StoreUnavailable: The store cannot be reached.
+        """
 
 
 class HoldRules(Protocol):

@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 from datetime import date
 
 from services.presence.app.port import HoldStore
-from services.presence.domain.hold import LiveHold
+from services.presence.domain.hold import LiveHold, touches
 from shared.slots.quantum import QUANTA_PER_DAY, Span, day_number
 
 
@@ -29,16 +29,12 @@ class ShowPresence:
         holds = await self._store.live(organization_id, resource_ids, around)
         place = {resource_id: index for index, resource_id in enumerate(resource_ids)}
         return sorted(
-            (hold for hold in holds if _touches(hold.span, days)),
+            (hold for hold in holds if touches(hold.span, days)),
             key=lambda hold: (
                 place[hold.resource_id],
                 hold.span.first,
                 hold.holder_id,
                 hold.span.stop,
+                hold.hold_id,
             ),
         )
-
-
-def _touches(span: Span, days: set[int]) -> bool:
-    first, last = span.first // QUANTA_PER_DAY, (span.stop - 1) // QUANTA_PER_DAY
-    return not days.isdisjoint(range(first, last + 1))

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import Enum
-from typing import Final
+from typing import Final, NamedTuple
 
 from services.presence.domain.refusal import StartOffGrid
-from shared.slots.quantum import OffGrid, Span, covering, number
+from shared.slots.quantum import QUANTA_PER_DAY, OffGrid, Span, covering, number
 
 HOLDER_ID_LENGTH: Final = 32
 LONGEST_HOLD: Final = timedelta(days=31)
@@ -24,6 +25,13 @@ class HoldRule(Enum):
     """A quantum under another session's live hold refuses the whole call."""
     SHARED = "shared"
     """Every hold is granted: the resource is a pool, or its holds are only advice."""
+
+
+class ResourceName(NamedTuple):
+    """A resource of an organization."""
+
+    organization_id: str
+    resource_id: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,15 +50,26 @@ class HoldKey:
     resource_id: str
     hold_id: str
 
+    @property
+    def resource(self) -> ResourceName:
+        """What is held."""
+        return ResourceName(self.holder.organization_id, self.resource_id)
+
 
 @dataclass(frozen=True, slots=True)
 class LiveHold:
-    """A hold that was live, by the store's clock, when it was read."""
+    """A hold that was live, by the store's clock, when it was read.
+
+    Attributes:
+        is_overdue: Its heartbeats stopped: it ends at ``expires_at`` unless one still comes.
+    """
 
     resource_id: str
     holder_id: str
+    hold_id: str
     span: Span
     expires_at: datetime
+    is_overdue: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +88,11 @@ class HoldTerms:
     def renew_after(self) -> timedelta:
         """When the next heartbeat is due: one may be lost or late without losing the hold."""
         return self.timeout / 2
+
+    @property
+    def overdue_before_expiry(self) -> timedelta:
+        """How long before its expiry a hold is overdue: a fifth more than renew_after is over."""
+        return self.timeout - self.renew_after * 1.2
 
 
 def holder_of(organization_id: str, session: str) -> Holder:
@@ -96,3 +120,9 @@ def held_span(start: datetime, length: timedelta) -> Span:
     except OffGrid:
         raise StartOffGrid(start) from None
     return covering(start, start + length)
+
+
+def touches(span: Span, days: AbstractSet[int]) -> bool:
+    """Tells whether a span has a quantum on one of the days, given as day numbers."""
+    first, last = span.first // QUANTA_PER_DAY, (span.stop - 1) // QUANTA_PER_DAY
+    return not days.isdisjoint(range(first, last + 1))

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from datetime import datetime
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import date, datetime
 from itertools import islice
 from typing import Final
 
@@ -65,10 +65,18 @@ class SlotHeld(Failure):
     @property
     def metadata(self) -> Mapping[str, str]:
         """The resource, and the quanta of the first dates concerned."""
-        named = islice(self.held.items(), _DATES_NAMED)
         return {"resource_id": self.resource_id} | {
-            f"quanta.{day_date(day)}": ",".join(map(str, quanta(bitmap))) for day, bitmap in named
+            f"quanta.{day}": ",".join(map(str, found)) for day, found in self.named()
         }
+
+    def named(self) -> Iterator[tuple[date, Sequence[int]]]:
+        """Yields the first dates concerned, ascending, each with its quanta."""
+        for day, bitmap in islice(self.held.items(), _DATES_NAMED):
+            yield day_date(day), quanta(bitmap)
+
+
+Refusal = ResourceNotFound | TooManyHolds | SlotHeld
+"""Why a hold cannot be had."""
 
 
 def _held(wanted: Span, others: Iterable[tuple[int, int]]) -> dict[int, int]:

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from datetime import date, datetime, timedelta
 from typing import Final, NamedTuple
 
-from google.protobuf.timestamp_pb2 import Timestamp
+from google.protobuf.message import Message
 
 from holdfast.presence.v1 import presence_pb2
 from services.presence.domain.hold import (
@@ -18,8 +18,9 @@ from services.presence.domain.hold import (
     held_span,
     holder_of,
 )
+from services.presence.rpc.encode import hold
 from shared.runtime.check import FieldCheck
-from shared.slots.quantum import Span, instant
+from shared.slots.quantum import Span
 
 MOST_RESOURCES: Final = 100
 MOST_DATES: Final = 93
@@ -61,11 +62,10 @@ def heartbeat(request: presence_pb2.HeartbeatRequest) -> Heartbeat:
     """
     check = FieldCheck()
     check.identifier("organization_id", request.organization_id)
-    _check_session(check, request.session)
+    check_session(check, request.session)
     check.identifier("resource_id", request.resource_id)
     check.optional_identifier("hold_id", request.hold_id)
-    start = check.instant("start_time", request, "start_time")
-    length = check.length("duration", request, "duration", minimum=_SHORTEST, maximum=LONGEST_HOLD)
+    start, length = check_time(check, "", request)
     check.done()
     holder = holder_of(request.organization_id, request.session)
     return Heartbeat(
@@ -81,7 +81,7 @@ def leave(request: presence_pb2.LeaveRequest) -> Leave:
     """
     check = FieldCheck()
     check.identifier("organization_id", request.organization_id)
-    _check_session(check, request.session)
+    check_session(check, request.session)
     check.optional_identifier("resource_id", request.resource_id)
     check.optional_identifier("hold_id", request.hold_id)
     names_hold = request.HasField("hold_id")
@@ -99,21 +99,9 @@ def date_presence(request: presence_pb2.GetDatePresenceRequest) -> DatePresence:
         InvalidFields: Something is missing, malformed, named twice, or too many days.
     """
     check = FieldCheck()
-    check.identifier("organization_id", request.organization_id)
-    resources = check.identifiers(
-        "resource_ids", request.resource_ids, minimum=1, maximum=MOST_RESOURCES
-    )
-    dates: tuple[date, ...] = ()
-    if not 1 <= len(request.dates) <= MOST_DATES:
-        check.fail("dates", f"must have 1 to {MOST_DATES} entries")
-    else:
-        dates = tuple(check.civil_date(f"dates[{i}]", d) for i, d in enumerate(request.dates))
-        if len(set(dates)) != len(dates):
-            check.fail("dates", "must not name anything twice")
-    if len(resources) * len(dates) > MOST_DAYS:
-        check.fail("dates", f"must not exceed {MOST_DAYS} days over all resources")
+    found = check_date_presence(check, request)
     check.done()
-    return DatePresence(request.organization_id, resources, dates)
+    return found
 
 
 def heartbeat_response(
@@ -128,26 +116,42 @@ def heartbeat_response(
 
 def date_presence_response(holds: Iterable[LiveHold]) -> presence_pb2.GetDatePresenceResponse:
     """Encodes holds in the order given."""
-    return presence_pb2.GetDatePresenceResponse(holds=map(_hold, holds))
+    return presence_pb2.GetDatePresenceResponse(holds=map(hold, holds))
 
 
-def _hold(hold: LiveHold) -> presence_pb2.Hold:
-    return presence_pb2.Hold(
-        resource_id=hold.resource_id,
-        holder_id=hold.holder_id,
-        start_time=_timestamp(instant(hold.span.first)),
-        end_time=_timestamp(instant(hold.span.stop)),
-        expire_time=_timestamp(hold.expires_at),
+def check_date_presence(
+    check: FieldCheck,
+    request: presence_pb2.GetDatePresenceRequest | presence_pb2.WatchPresenceRequest,
+) -> DatePresence:
+    """Which holds are asked for."""
+    check.identifier("organization_id", request.organization_id)
+    resources = check.identifiers(
+        "resource_ids", request.resource_ids, minimum=1, maximum=MOST_RESOURCES
+    )
+    dates: tuple[date, ...] = ()
+    if not 1 <= len(request.dates) <= MOST_DATES:
+        check.fail("dates", f"must have 1 to {MOST_DATES} entries")
+    else:
+        dates = tuple(check.civil_date(f"dates[{i}]", d) for i, d in enumerate(request.dates))
+        if len(set(dates)) != len(dates):
+            check.fail("dates", "must not name anything twice")
+    if len(resources) * len(dates) > MOST_DAYS:
+        check.fail("dates", f"must not exceed {MOST_DAYS} days over all resources")
+    return DatePresence(request.organization_id, resources, dates)
+
+
+def check_time(check: FieldCheck, prefix: str, message: Message) -> tuple[datetime, timedelta]:
+    """The start_time and the duration of a hold; ``prefix`` is the path of the message."""
+    return (
+        check.instant(f"{prefix}start_time", message, "start_time"),
+        check.length(
+            f"{prefix}duration", message, "duration", minimum=_SHORTEST, maximum=LONGEST_HOLD
+        ),
     )
 
 
-def _timestamp(moment: datetime) -> Timestamp:
-    stamp = Timestamp()
-    stamp.FromDatetime(moment)
-    return stamp
-
-
-def _check_session(check: FieldCheck, session: str) -> None:
+def check_session(check: FieldCheck, session: str) -> None:
+    """The secret of a session; it is never repeated."""
     if not _SESSION.match(session):
         # Never the value: it is a secret, and who sends a wrong one may mean a right one.
         check.fail("session", "must be 22 to 128 of A-Z a-z 0-9 _ -")

@@ -3,66 +3,82 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime, timedelta
+from collections.abc import Iterable, Sequence
+from datetime import timedelta
 from typing import Any, Final
 
-from services.presence.domain.hold import (
-    HOLDER_ID_LENGTH,
-    Holder,
-    HoldKey,
-    HoldRule,
-    HoldTerms,
-    LiveHold,
-)
+from services.presence.domain.change import EndReason
+from services.presence.domain.hold import Holder, HoldTerms, LiveHold, ResourceName
 from services.presence.domain.refusal import SlotHeld, TooManyHolds
-from services.presence.storage.layout import PARTITIONS, holder_key, holds_key, partition
-from services.presence.storage.server import HoldServer, Script, ScriptCall
+from services.presence.domain.wish import (
+    Ended,
+    Keep,
+    Kept,
+    Left,
+    Refused,
+    Unjudged,
+    Verdict,
+    Wish,
+)
+from services.presence.storage.layout import (
+    PARTITIONS,
+    holder_key,
+    partition,
+    partition_keys,
+    resource_name,
+)
+from services.presence.storage.packed import instant, live_holds
+from services.presence.storage.script import Script, ScriptCall
+from services.presence.storage.server import HoldServer
 from shared.slots.quantum import Span
 
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
+_LEAVE: Final = "leave"
 
 
 class RedisHolds:
     """The port ``HoldStore`` over scripts; each decides in one step for one partition."""
 
-    def __init__(self, server: HoldServer, terms: HoldTerms) -> None:
+    def __init__(self, server: HoldServer, terms: HoldTerms, *, log_length: int) -> None:
+        """Sends nothing yet.
+
+        Args:
+            server: Where the holds lie.
+            terms: On which they are given.
+            log_length: Changes that a partition's log keeps at least.
+        """
         self._server = server
-        self._timeout_microseconds = terms.timeout // _MICROSECOND
         self._limit = terms.holds_per_resource
+        self._log_length = log_length
+        self._timeout = terms.timeout // _MICROSECOND
+        self._lead = terms.overdue_before_expiry // _MICROSECOND
         self._keep = Script.load("keep")
         self._release = Script.load("release")
         self._live = Script.load("live")
 
-    async def keep(self, key: HoldKey, span: Span, rule: HoldRule | None) -> datetime | None:
-        """Renews a live hold of that span, else acquires or swaps it under ``rule``.
+    async def fulfil(self, wishes: Sequence[Wish]) -> list[Verdict]:
+        """Fulfils wishes in their order, those of one partition in one step.
 
         Raises:
-            SlotHeld: The rule is exclusive and another holder's live hold is in the way.
-            TooManyHolds: The holder may not have a further hold on the resource.
             StoreUnavailable: The server cannot be reached.
         """
-        holder = key.holder
-        call = ScriptCall(
-            self._keep,
-            [
-                holds_key(holder.organization_id, key.resource_id),
-                holder_key(partition(holder.organization_id, key.resource_id), holder),
-            ],
-            [
-                holder.holder_id, key.hold_id, key.resource_id, span.first, span.stop,
-                rule.value if rule else "", self._timeout_microseconds, self._limit,
-            ],
-        )  # fmt: skip
-        verdict, *values = await self._server.run(call)
-        if verdict == b"kept":
-            return _instant(values[0])
-        if verdict == b"held":
-            raise SlotHeld(key.resource_id, span, _pairs(values))
-        if verdict == b"full":
-            raise TooManyHolds(self._limit)
-        return None
+        places: defaultdict[int, list[int]] = defaultdict(list)
+        for place, wish in enumerate(wishes):
+            places[partition(wish.key.resource)].append(place)
+        terms = [self._timeout, self._lead, self._limit, self._log_length]
+        answers = await self._run(
+            ScriptCall(
+                self._keep,
+                partition_keys(number),
+                [*terms, *(argument for place in found for argument in _arguments(wishes[place]))],
+            )
+            for number, found in places.items()
+        )
+        verdicts: dict[int, Verdict] = {}
+        for found, answer in zip(places.values(), answers, strict=True):
+            for place, told in zip(found, answer, strict=True):
+                verdicts[place] = self._verdict(wishes[place], told)
+        return [verdicts[place] for place in range(len(wishes))]
 
     async def release(self, holder: Holder, resource_id: str, hold_id: str | None) -> int:
         """Releases one hold on a resource, or all of the holder's where ``hold_id`` is None.
@@ -70,9 +86,8 @@ class RedisHolds:
         Raises:
             StoreUnavailable: The server cannot be reached.
         """
-        scope = ["all"] if hold_id is None else ["one", hold_id]
-        holds = holds_key(holder.organization_id, resource_id)
-        call = ScriptCall(self._release, [holds], [holder.holder_id, *scope])
+        resource = ResourceName(holder.organization_id, resource_id)
+        call = self._releasing(partition(resource), holder, hold_id, [resource])
         released: int = await self._server.run(call)
         return released
 
@@ -83,16 +98,14 @@ class RedisHolds:
             StoreUnavailable: The server cannot be reached.
         """
         resources = await self._server.members([holder_key(n, holder) for n in range(PARTITIONS)])
-        calls = [
-            ScriptCall(
-                self._release,
-                [holds_key(holder.organization_id, resource_id) for resource_id in found],
-                [holder.holder_id, "all"],
+        answers = await self._run(
+            self._releasing(
+                number, holder, None, [ResourceName(holder.organization_id, r) for r in found]
             )
-            for found in resources
+            for number, found in enumerate(resources)
             if found
-        ]
-        return sum(await self._server.run_all(calls)) if calls else 0
+        )
+        return sum(answers)
 
     async def live(
         self, organization_id: str, resource_ids: Sequence[str], span: Span
@@ -102,35 +115,62 @@ class RedisHolds:
         Raises:
             StoreUnavailable: The server cannot be reached.
         """
-        by_partition: defaultdict[int, list[str]] = defaultdict(list)
+        by_partition: defaultdict[int, list[ResourceName]] = defaultdict(list)
         for resource_id in resource_ids:
-            by_partition[partition(organization_id, resource_id)].append(resource_id)
-        calls = [
+            resource = ResourceName(organization_id, resource_id)
+            by_partition[partition(resource)].append(resource)
+        answers = await self._run(
             ScriptCall(
                 self._live,
-                [holds_key(organization_id, resource_id) for resource_id in together],
-                [span.first, span.stop],
+                partition_keys(number),
+                [span.first, span.stop, *map(resource_name, together)],
             )
-            for together in by_partition.values()
-        ]
-        answers = await self._server.run_all(calls)
+            for number, together in by_partition.items()
+        )
         return [
             hold
             for together, answer in zip(by_partition.values(), answers, strict=True)
-            for resource_id, packed in zip(together, answer, strict=True)
-            for hold in _holds(resource_id, packed)
+            for resource, pairs in zip(together, answer, strict=True)
+            for hold in live_holds(resource.resource_id, pairs)
         ]
 
+    async def _run(self, calls: Iterable[ScriptCall]) -> list[Any]:
+        pending = list(calls)
+        if len(pending) == 1:
+            return [await self._server.run(pending[0])]
+        return await self._server.run_all(pending) if pending else []
 
-def _holds(resource_id: str, packed: list[Any]) -> Iterator[LiveHold]:
-    for field, first, stop, expiry in zip(*[iter(packed)] * 4, strict=True):
-        holder_id = field[:HOLDER_ID_LENGTH].decode()
-        yield LiveHold(resource_id, holder_id, Span(first, stop), _instant(expiry))
+    def _releasing(
+        self, number: int, holder: Holder, hold_id: str | None, resources: Iterable[ResourceName]
+    ) -> ScriptCall:
+        which = ["all", ""] if hold_id is None else ["one", hold_id]
+        arguments: list[str | int] = [self._timeout, self._log_length, holder.holder_id, *which]
+        arguments += map(resource_name, resources)
+        return ScriptCall(self._release, partition_keys(number), arguments)
+
+    def _verdict(self, wish: Wish, told: list[Any]) -> Verdict:
+        kind, *values = told
+        match kind:
+            case b"kept":
+                return Kept(instant(values[0]))
+            case b"held":
+                assert isinstance(wish, Keep)  # nothing is in the way of leaving
+                spans = list(zip(values[::2], values[1::2], strict=True))
+                return Refused(SlotHeld(wish.key.resource_id, wish.span, spans))
+            case b"full":
+                return Refused(TooManyHolds(self._limit))
+            case b"ended":
+                return Ended(EndReason(values[0]))
+            case b"left":
+                return Left(was_live=bool(values[0]))
+            case _:
+                return Unjudged()
 
 
-def _pairs(values: list[int]) -> list[tuple[int, int]]:
-    return list(zip(values[::2], values[1::2], strict=True))
-
-
-def _instant(microseconds: int) -> datetime:
-    return _EPOCH + timedelta(microseconds=microseconds)
+def _arguments(wish: Wish) -> list[str | int]:
+    key = wish.key
+    who = [resource_name(key.resource), key.holder.holder_id, key.hold_id]
+    if isinstance(wish, Keep):
+        rule = wish.rule.value if wish.rule else ""
+        return [wish.action.value, *who, wish.span.first, wish.span.stop, rule]
+    return [_LEAVE, *who, 0, 0, ""]

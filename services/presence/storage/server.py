@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import re
 from collections.abc import Awaitable, Sequence
-from dataclasses import dataclass
 from datetime import timedelta
-from importlib.resources import files
-from typing import Any, Final, NamedTuple, Self, TypeVar
+from typing import Any, Final, TypeVar
 
 from redis import exceptions
 from redis.asyncio import BlockingConnectionPool, Redis
@@ -17,6 +14,7 @@ from redis.asyncio.client import Pipeline
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
+from services.presence.storage.script import ScriptCall
 from shared.runtime.failure import StartRefused, StoreUnavailable
 from shared.runtime.unbroken import Unbroken
 
@@ -31,28 +29,6 @@ _BUGS: Final = (exceptions.DataError, exceptions.ClusterCrossSlotError)
 T = TypeVar("T")
 
 logger = logging.getLogger("holdfast.presence.store")
-
-
-@dataclass(frozen=True, slots=True)
-class Script:
-    """A Lua script and the digest by which a server knows it."""
-
-    source: str
-    digest: str
-
-    @classmethod
-    def load(cls, name: str) -> Self:
-        """Reads ``lua/<name>.lua``."""
-        source = files(__package__).joinpath("lua", f"{name}.lua").read_text("utf-8")
-        return cls(source, hashlib.sha1(source.encode(), usedforsecurity=False).hexdigest())
-
-
-class ScriptCall(NamedTuple):
-    """One run of a script; all keys lie in one partition."""
-
-    script: Script
-    keys: Sequence[str]
-    arguments: Sequence[str | int]
 
 
 class HoldServer:
@@ -136,6 +112,13 @@ class HoldServer:
         answers = await self._answers(pipeline)
         return [[member.decode() for member in answer] for answer in answers]
 
+    async def fields(self, keys: Sequence[str], names: Sequence[str]) -> list[list[bytes | None]]:
+        """Reads fields of hashes in one round trip."""
+        pipeline = self._client.pipeline(transaction=False)
+        for key in keys:
+            pipeline.hmget(key, list(names))
+        return await self._answers(pipeline)
+
     async def _answers(self, pipeline: Pipeline) -> list[Any]:
         answers = await self._asked(pipeline.execute(raise_on_error=False))
         for answer in answers:
@@ -157,14 +140,19 @@ class HoldServer:
         return answer
 
     def _in_our_words(self, error: Exception) -> Exception:
-        if isinstance(error, _BUGS):
-            return error
-        if type(error) is exceptions.ResponseError and not _TROUBLE.search(str(error)):
+        if not is_outage(error):
             return error
         if self._answered:
             self._answered = False
             logger.error("store does not answer", extra={"cause": str(error)})
         return StoreUnavailable("the hold store cannot be reached")
+
+
+def is_outage(error: Exception) -> bool:
+    """Tells trouble of the server or on the way to it from a bug of ours."""
+    if isinstance(error, _BUGS):
+        return False
+    return type(error) is not exceptions.ResponseError or bool(_TROUBLE.search(str(error)))
 
 
 def refuse_old(version: str) -> None:

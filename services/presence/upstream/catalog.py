@@ -16,8 +16,8 @@ from holdfast.catalog.v1 import catalog_pb2_grpc, resource_pb2
 from services.presence.domain.hold import HoldRule
 from services.presence.domain.refusal import ResourceNotFound
 from shared.runtime import log
-from shared.runtime.deadline import time_remaining
 from shared.runtime.call import REQUEST_ID_KEY
+from shared.runtime.deadline import time_remaining
 
 logger = logging.getLogger("holdfast.presence.catalog")
 

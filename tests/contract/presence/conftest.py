@@ -14,6 +14,8 @@ from services.presence.settings import PresenceSettings
 from shared.runtime.server import started
 from tests.contract.presence.client import Catalog, Client, running_catalog
 
+PATIENT_SECONDS = 10
+
 Serve = Callable[..., AbstractAsyncContextManager[Client]]
 
 
@@ -39,10 +41,19 @@ async def catalog_address(catalog: Catalog) -> AsyncIterator[str]:
 
 @pytest.fixture
 def serve(valkey_url: str, catalog_address: str) -> Serve:
-    """``serve(**settings)``: a presence with settings of the test's own."""
+    """``serve(**settings)``: a presence with settings of the test's own.
+
+    It waits for the catalog longer than by default: on a busy machine a resource would count as
+    exclusive in tests that are about something else.
+    """
 
     def with_settings(**changes: Any) -> AbstractAsyncContextManager[Client]:
-        settings = {"redis_url": valkey_url, "catalog_address": catalog_address} | changes
+        settings = {
+            "redis_url": valkey_url,
+            "catalog_address": catalog_address,
+            "catalog_timeout_seconds": PATIENT_SECONDS,
+            "watch_patience_seconds": PATIENT_SECONDS,
+        } | changes
         return served(PresenceSettings.model_validate(settings))
 
     return with_settings

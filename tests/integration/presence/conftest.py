@@ -3,18 +3,42 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 import redis
 
-from services.presence.domain.hold import HoldTerms
+from services.presence.domain.hold import HoldKey, HoldRule, HoldTerms
+from services.presence.domain.wish import Action, Keep, Kept, Refused, Unjudged
 from services.presence.storage.hold import RedisHolds
+from services.presence.storage.log import RedisHoldLog
 from services.presence.storage.server import HoldServer
+from shared.slots.quantum import Span
 
 MOST_CONNECTIONS = 8
 
 MakeHolds = Callable[..., RedisHolds]
+MakeLog = Callable[..., RedisHoldLog]
+
+_TIMEOUT = timedelta(seconds=10)
+_LOG_LENGTH = 10_000
+
+
+async def keep(
+    holds: RedisHolds,
+    key: HoldKey,
+    span: Span,
+    rule: HoldRule | None = HoldRule.EXCLUSIVE,
+    action: Action = Action.ACQUIRE,
+) -> datetime | None:
+    """Wishes for one hold; raises its refusal, returns None when there was nothing to judge by."""
+    (verdict,) = await holds.fulfil([Keep(key, span, action, rule)])
+    if isinstance(verdict, Refused):
+        raise verdict.refusal
+    if isinstance(verdict, Unjudged):
+        return None
+    assert isinstance(verdict, Kept)
+    return verdict.expires_at
 
 
 @pytest.fixture
@@ -28,10 +52,27 @@ async def server(valkey_url: str) -> AsyncIterator[HoldServer]:
 def make_holds(server: HoldServer) -> MakeHolds:
     """``make_holds(timeout=…, limit=…)``: the store on terms of the test's own."""
 
-    def make(*, timeout: timedelta = timedelta(seconds=10), limit: int = 4) -> RedisHolds:
-        return RedisHolds(server, HoldTerms(timeout, limit))
+    def make(
+        *, timeout: timedelta = _TIMEOUT, limit: int = 4, log_length: int = _LOG_LENGTH
+    ) -> RedisHolds:
+        return RedisHolds(server, HoldTerms(timeout, limit), log_length=log_length)
 
     return make
+
+
+@pytest.fixture
+def make_log(server: HoldServer) -> MakeLog:
+    """``make_log(timeout=…)``: the log of the same store, and its sweep."""
+
+    def make(*, timeout: timedelta = _TIMEOUT) -> RedisHoldLog:
+        return RedisHoldLog(server, HoldTerms(timeout, 4), log_length=_LOG_LENGTH)
+
+    return make
+
+
+@pytest.fixture
+def log(make_log: MakeLog) -> RedisHoldLog:
+    return make_log()
 
 
 @pytest.fixture

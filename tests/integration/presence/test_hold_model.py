@@ -14,7 +14,7 @@ from services.presence.domain.hold import Holder, HoldKey, HoldRule, holder_of
 from services.presence.domain.refusal import SlotHeld, TooManyHolds
 from services.presence.storage.hold import RedisHolds
 from shared.slots.quantum import Span
-from tests.integration.presence.conftest import MakeHolds
+from tests.integration.presence.conftest import MakeHolds, keep
 
 # Short enough that holds end all the time, long enough that few end during a call.
 TIMEOUT = timedelta(milliseconds=100)
@@ -108,7 +108,7 @@ class Walk:
         rule = self.chance.choice((HoldRule.EXCLUSIVE, HoldRule.EXCLUSIVE, HoldRule.SHARED, None))
         expected = self.model.keep(key, span, rule, now)
         try:
-            expires = await self.holds.keep(key, span, rule)
+            expires = await keep(self.holds, key, span, rule)
         except SlotHeld:
             return expected, "held"
         except TooManyHolds:

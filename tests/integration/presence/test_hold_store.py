@@ -11,14 +11,15 @@ from typing import Any
 import pytest
 import redis
 
-from services.presence.domain.hold import HoldKey, HoldRule, holder_of
+from services.presence.domain.hold import HoldKey, HoldRule, ResourceName, holder_of
 from services.presence.domain.refusal import SlotHeld
 from services.presence.storage.hold import RedisHolds
 from services.presence.storage.layout import PARTITIONS, holds_key
-from services.presence.storage.server import HoldServer, Script, ScriptCall
+from services.presence.storage.script import Script, ScriptCall
+from services.presence.storage.server import HoldServer
 from shared.runtime.failure import StoreUnavailable
 from shared.slots.quantum import Span
-from tests.integration.presence.conftest import MOST_CONNECTIONS, MakeHolds
+from tests.integration.presence.conftest import MOST_CONNECTIONS, MakeHolds, MakeLog, keep
 
 SHORT = timedelta(milliseconds=50)
 SPAN = Span(2_000_000, 2_000_004)
@@ -35,27 +36,33 @@ async def until(fact: Callable[[], Awaitable[bool]]) -> None:
             await asyncio.sleep(0.005)
 
 
-async def test_keys_disappear_after_the_last_hold_in_them(
-    make_holds: MakeHolds, store: redis.Redis
+async def test_nothing_of_a_hold_is_left_after_it_but_what_is_told_of_it(
+    make_holds: MakeHolds, make_log: MakeLog, store: redis.Redis
 ) -> None:
-    await make_holds(timeout=SHORT).keep(OURS, SPAN, HoldRule.EXCLUSIVE)
-    assert store.dbsize() == 2
+    await keep(make_holds(timeout=SHORT), OURS, SPAN)
 
-    async def is_empty() -> bool:
-        return store.dbsize() == 0
+    async def only_the_log_is_left() -> bool:
+        await make_log(timeout=SHORT).sweep()
+        return {key.rpartition(b":")[2] for key in store.scan_iter()} == {b"head", b"log"}
 
-    await until(is_empty)
+    await until(only_the_log_is_left)
 
 
-async def test_keys_live_as_long_as_a_hold_in_them(
-    make_holds: MakeHolds, store: redis.Redis
+async def test_a_hold_outlives_a_shorter_one_beside_it(
+    make_holds: MakeHolds, make_log: MakeLog
 ) -> None:
     long, short = make_holds(timeout=timedelta(minutes=5)), make_holds(timeout=SHORT)
-    await long.keep(OURS, SPAN, HoldRule.EXCLUSIVE)
+    await keep(long, OURS, SPAN)
+    await keep(short, HoldKey(HOLDER, "studio-a", "second"), SPAN)
 
-    await short.keep(HoldKey(HOLDER, "studio-a", "second"), SPAN, HoldRule.EXCLUSIVE)
+    async def one_is_left() -> bool:
+        await make_log(timeout=SHORT).sweep()
+        return len(await long.live("org", ["studio-a"], SPAN)) == 1
 
-    assert [key for key in store.scan_iter() if int(str(store.pttl(key))) < 299_000] == []
+    await until(one_is_left)
+    (left,) = await long.live("org", ["studio-a"], SPAN)
+    assert left.hold_id == ""
+    assert await long.release_all(HOLDER) == 1
 
 
 async def test_dead_holds_go_when_another_is_acquired(
@@ -63,31 +70,31 @@ async def test_dead_holds_go_when_another_is_acquired(
 ) -> None:
     short = make_holds(timeout=SHORT)
     for number in range(5):
-        await short.keep(
-            HoldKey(holder_of("org", f"s{number}"), "studio-a", ""), SPAN, HoldRule.SHARED
+        await keep(
+            short, HoldKey(holder_of("org", f"s{number}"), "studio-a", ""), SPAN, HoldRule.SHARED
         )
 
     async def all_are_dead() -> bool:
         return not await short.live("org", ["studio-a"], SPAN)
 
     await until(all_are_dead)
-    assert int(str(store.hlen(holds_key("org", "studio-a")))) >= 1
+    assert int(str(store.hlen(holds_key(ResourceName("org", "studio-a"))))) >= 1
 
-    await make_holds().keep(OURS, SPAN, HoldRule.SHARED)
+    await keep(make_holds(), OURS, SPAN, HoldRule.SHARED)
 
-    assert store.hkeys(holds_key("org", "studio-a")) == [HOLDER.holder_id.encode()]
+    assert store.hkeys(holds_key(ResourceName("org", "studio-a"))) == [HOLDER.holder_id.encode()]
 
 
 async def test_a_dead_hold_is_not_renewed(make_holds: MakeHolds) -> None:
     short = make_holds(timeout=SHORT)
-    await short.keep(OURS, SPAN, HoldRule.EXCLUSIVE)
+    await keep(short, OURS, SPAN, HoldRule.EXCLUSIVE)
 
     async def is_dead() -> bool:
         return not await short.live("org", ["studio-a"], SPAN)
 
     await until(is_dead)
 
-    assert await short.keep(OURS, SPAN, None) is None
+    assert await keep(short, OURS, SPAN, None) is None
 
 
 async def test_a_holder_that_wanders_leaves_no_trail(
@@ -95,7 +102,7 @@ async def test_a_holder_that_wanders_leaves_no_trail(
 ) -> None:
     short = make_holds(timeout=timedelta(milliseconds=5))
     for number in range(2_000):
-        await short.keep(HoldKey(HOLDER, f"room-{number}", ""), SPAN, HoldRule.EXCLUSIVE)
+        await keep(short, HoldKey(HOLDER, f"room-{number}", ""), SPAN, HoldRule.EXCLUSIVE)
 
     trail = sum(int(str(store.zcard(key))) for key in store.scan_iter(match="*:holder:*"))
     assert trail < 1_000
@@ -105,11 +112,11 @@ async def test_a_holder_that_wanders_leaves_no_trail(
 async def test_a_release_leaves_no_field(
     holds: RedisHolds, store: redis.Redis, hold_id: str
 ) -> None:
-    await holds.keep(HoldKey(HOLDER, "studio-a", hold_id), SPAN, HoldRule.EXCLUSIVE)
+    await keep(holds, HoldKey(HOLDER, "studio-a", hold_id), SPAN, HoldRule.EXCLUSIVE)
 
     await holds.release(HOLDER, "studio-a", hold_id)
 
-    assert not store.exists(holds_key("org", "studio-a"))
+    assert not store.exists(holds_key(ResourceName("org", "studio-a")))
 
 
 async def test_every_call_touches_the_keys_of_one_partition(
@@ -118,10 +125,10 @@ async def test_every_call_touches_the_keys_of_one_partition(
     rooms = [f"room-{number}" for number in range(200)]
     with redis.Redis.from_url(valkey_url) as watcher, watcher.monitor() as monitor:
         for room in rooms:
-            await holds.keep(HoldKey(HOLDER, room, ""), SPAN, HoldRule.EXCLUSIVE)
-        await holds.keep(HoldKey(HOLDER, "room-0", ""), SPAN, None)
+            await keep(holds, HoldKey(HOLDER, room, ""), SPAN, HoldRule.EXCLUSIVE)
+        await keep(holds, HoldKey(HOLDER, "room-0", ""), SPAN, None)
         with pytest.raises(SlotHeld):
-            await holds.keep(HoldKey(RIVAL, "room-0", ""), SPAN, HoldRule.EXCLUSIVE)
+            await keep(holds, HoldKey(RIVAL, "room-0", ""), SPAN, HoldRule.EXCLUSIVE)
         await holds.live("org", rooms, SPAN)
         await holds.release(HOLDER, "room-0", None)
         await holds.release_all(HOLDER)
@@ -181,11 +188,11 @@ async def test_callers_that_go_away_cost_no_connections(
 async def test_hundreds_of_holds_on_one_resource_are_judged_together(holds: RedisHolds) -> None:
     for number in range(300):
         key = HoldKey(holder_of("org", f"s{number}"), "studio-a", "")
-        await holds.keep(key, Span(number * 2, number * 2 + 1), HoldRule.EXCLUSIVE)
+        await keep(holds, key, Span(number * 2, number * 2 + 1), HoldRule.EXCLUSIVE)
 
     with pytest.raises(SlotHeld) as caught:
-        await holds.keep(OURS, Span(0, 600), HoldRule.EXCLUSIVE)
-    await holds.keep(THEIRS, Span(599, 600), HoldRule.EXCLUSIVE)
+        await keep(holds, OURS, Span(0, 600), HoldRule.EXCLUSIVE)
+    await keep(holds, THEIRS, Span(599, 600), HoldRule.EXCLUSIVE)
 
     assert sum(bitmap.bit_count() for bitmap in caught.value.held.values()) == 300
     assert len(await holds.live("org", ["studio-a"], Span(0, 600))) == 301

@@ -1,22 +1,19 @@
 -- Releases holds of one holder on resources of one partition.
 --
--- KEYS  the holds of each resource
--- ARGV  1 holder id   2 'one' or 'all'   3 with 'one': the hold id
+-- ARGV  1 timeout in microseconds   2 length of the log   3 holder id   4 'one' or 'all'
+--       5 with 'one': the hold id   then the names of the resources
 -- Returns how many of the released holds were live
 
-local holder = ARGV[1]
-local PACKED = '>I4I4d' -- first, stop, expiry in microseconds since 1970
+local tombstone_milliseconds = 2 * math.ceil(tonumber(ARGV[1]) / 1000)
+local holder = ARGV[3]
 
-local time = redis.call('TIME')
-local now = tonumber(time[1]) * 1000000 + tonumber(time[2])
-
-local function fields(holds)
-  if ARGV[2] == 'one' then
-    return {holder .. ARGV[3]}
+local function fields(name)
+  if ARGV[4] == 'one' then
+    return {holder .. ARGV[5]}
   end
   local own = {}
-  for _, field in ipairs(redis.call('HKEYS', holds)) do
-    if string.sub(field, 1, #holder) == holder then
+  for _, field in ipairs(redis.call('HKEYS', holds_of(name))) do
+    if string.sub(field, 1, HOLDER_LENGTH) == holder then
       own[#own + 1] = field
     end
   end
@@ -24,16 +21,10 @@ local function fields(holds)
 end
 
 local released = 0
-for _, holds in ipairs(KEYS) do
-  for _, field in ipairs(fields(holds)) do
-    local packed = redis.call('HGET', holds, field)
-    if packed then
-      redis.call('HDEL', holds, field)
-      local _, _, expiry = struct.unpack(PACKED, packed)
-      if expiry >= now then
-        released = released + 1
-      end
-    end
+for i = 6, #ARGV do
+  for _, field in ipairs(fields(ARGV[i])) do
+    released = released + leave(ARGV[i], field, tombstone_milliseconds)
   end
 end
+announce(ARGV[2])
 return released

@@ -1,0 +1,75 @@
+"""Holds as messages."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+
+from google.protobuf.timestamp_pb2 import Timestamp
+from google.type import date_pb2
+
+from holdfast.common.v1 import time_pb2
+from holdfast.presence.v1 import presence_pb2
+from services.presence.domain.change import EndReason, HoldName, Told
+from services.presence.domain.hold import LiveHold
+from services.presence.domain.refusal import SlotHeld
+from shared.slots.quantum import instant
+
+END_REASONS = {
+    EndReason.LEFT: presence_pb2.HOLD_END_REASON_LEFT,
+    EndReason.EXPIRED: presence_pb2.HOLD_END_REASON_EXPIRED,
+    EndReason.MOVED: presence_pb2.HOLD_END_REASON_MOVED,
+}
+
+
+def hold(found: LiveHold) -> presence_pb2.Hold:
+    """Encodes a live hold."""
+    return presence_pb2.Hold(
+        resource_id=found.resource_id,
+        holder_id=found.holder_id,
+        hold_id=found.hold_id,
+        start_time=timestamp(instant(found.span.first)),
+        end_time=timestamp(instant(found.span.stop)),
+        expire_time=timestamp(found.expires_at),
+        overdue=found.is_overdue,
+    )
+
+
+def resource_state(
+    resource_id: str, revision: int, holds: Iterable[LiveHold]
+) -> presence_pb2.ResourcePresence:
+    """Encodes the holds of a resource by start, then holder, as GetDatePresence tells them."""
+    ordered = sorted(holds, key=lambda h: (h.span.first, h.holder_id, h.span.stop, h.hold_id))
+    return presence_pb2.ResourcePresence(
+        resource_id=resource_id, revision=revision, holds=map(hold, ordered)
+    )
+
+
+def resource_changes(resource_id: str, revision: int, told: Told) -> presence_pb2.ResourcePresence:
+    """Encodes what changed on a resource; since when is each watcher's own."""
+    return presence_pb2.ResourcePresence(
+        resource_id=resource_id,
+        revision=revision,
+        holds=map(hold, told.holds),
+        ended=[_ended(name, reason) for name, reason in told.ended],
+    )
+
+
+def held_quanta(refusal: SlotHeld) -> Iterable[time_pb2.DayQuanta]:
+    """Encodes the quanta in the way of a hold, of the first dates concerned."""
+    for day, quanta in refusal.named():
+        date = date_pb2.Date(year=day.year, month=day.month, day=day.day)
+        yield time_pb2.DayQuanta(resource_id=refusal.resource_id, date=date, quanta=quanta)
+
+
+def timestamp(moment: datetime) -> Timestamp:
+    """Encodes an instant."""
+    stamp = Timestamp()
+    stamp.FromDatetime(moment)
+    return stamp
+
+
+def _ended(name: HoldName, reason: EndReason) -> presence_pb2.EndedHold:
+    return presence_pb2.EndedHold(
+        holder_id=name.holder_id, hold_id=name.hold_id, reason=END_REASONS[reason]
+    )
