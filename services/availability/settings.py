@@ -6,6 +6,7 @@ from datetime import timedelta
 
 from pydantic import Field
 
+from services.availability.app.day_feed import DayFeedTerms
 from shared.runtime.settings import ServerSettings
 
 
@@ -26,6 +27,30 @@ class AvailabilitySettings(ServerSettings):
     catalog_fresh_seconds: float = Field(
         default=1.0, ge=0, le=60, description="until a change in the catalog is noticed"
     )
+    redis_url: str | None = Field(
+        default=None,
+        description="redis://, rediss:// or unix:// of a Redis or Valkey through which servers tell"
+        " one another of changes; absent, they only look every poll",
+    )
+    day_poll_seconds: float = Field(
+        default=0.5, gt=0, le=0.7, description="between two looks at what other servers changed"
+    )
+    day_idle_seconds: float = Field(
+        default=60.0,
+        ge=1,
+        description="until an organization that nobody asks for is dropped from memory",
+    )
+    day_entries: int = Field(
+        default=200_000, ge=1, description="days in memory at most, watched ones aside"
+    )
+
+    def day_terms(self) -> DayFeedTerms:
+        """How days are kept in memory."""
+        return DayFeedTerms(
+            poll=timedelta(seconds=self.day_poll_seconds),
+            idle=timedelta(seconds=self.day_idle_seconds),
+            most=self.day_entries,
+        )
 
     def postgres_timeout(self) -> timedelta:
         """How long PostgreSQL may take."""

@@ -201,6 +201,19 @@ class FieldCheck:
             return FIRST_DATE
         return found
 
+    def civil_dates(
+        self, field: str, values: Iterable[Any], *, maximum: int
+    ) -> tuple[dt.date, ...]:
+        """Distinct full civil dates, 1 to ``maximum`` of them, in the order given."""
+        found = tuple(values)
+        if not 1 <= len(found) <= maximum:
+            self.fail(field, f"must have 1 to {maximum} entries")
+            return ()
+        dates = tuple(self.civil_date(f"{field}[{i}]", value) for i, value in enumerate(found))
+        if len(set(dates)) != len(dates):
+            self.fail(field, "must not name anything twice")
+        return dates
+
     def minute(self, field: str, value: Any) -> int:
         """A time of day as minutes from 00:00, 0 to 1440, on the quarter hour."""
         minutes: int = value.hours * _MINUTES_PER_HOUR + value.minutes

@@ -10,6 +10,7 @@ from typing import NamedTuple, Protocol
 
 from services.availability.domain.booking import Booking, BookingState
 from services.availability.domain.claim import DayState
+from services.availability.domain.day_change import ChangedDay, FeedPage
 from services.availability.domain.offering import Offering, OfferingName
 from services.availability.domain.verification import DayKey
 from shared.slots.quantum import Span
@@ -64,6 +65,23 @@ class DayReader(Protocol):
         Raises:
             StoreUnavailable: The store cannot be asked.
         """
+
+
+class FeedReader(Protocol):
+    """What transactions did to days, by organization."""
+
+    async def read(self, positions: Mapping[str, int]) -> Mapping[str, FeedPage]:
+        """Returns what came after a feed number, for each organization.
+
+        All of it is of one moment, later than the call's.
+
+        Raises:
+            StoreUnavailable: The store cannot be asked.
+        """
+
+
+Noted = Callable[[str, Sequence[ChangedDay]], None]
+"""Told of an organization's days that were just committed, before any caller is."""
 
 
 Decision = Callable[[Booking], tuple[Booking, bytes]]

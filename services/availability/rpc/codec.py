@@ -35,9 +35,9 @@ from shared.slots.rule import MAX_BOOKING
 from shared.slots.zone import UnknownZone, zone
 
 SHORTEST: Final = timedelta(minutes=1)
+MOST_RESOURCES: Final = 100
+MOST_DAYS: Final = 320
 
-_MOST_RESOURCES: Final = 100
-_MOST_DAYS: Final = 320
 _MOST_UNITS: Final = 10_000
 
 
@@ -111,9 +111,9 @@ def inventory_query(request: pb.CheckInventoryRequest) -> InventoryQuery:
     check = FieldCheck()
     check.identifier("organization_id", request.organization_id)
     check.identifiers(
-        "items", [item.resource_id for item in request.items], minimum=1, maximum=_MOST_RESOURCES
+        "items", [item.resource_id for item in request.items], minimum=1, maximum=MOST_RESOURCES
     )
-    for index, item in enumerate(request.items[:_MOST_RESOURCES]):
+    for index, item in enumerate(request.items[:MOST_RESOURCES]):
         if not 0 <= item.units <= _MOST_UNITS:
             check.fail(f"items[{index}].units", f"must be from 0 to {_MOST_UNITS}")
     start = check.instant("range.start_time", request.range, "start_time")
@@ -158,9 +158,9 @@ def days_query(request: pb.GetDaysRequest) -> DaysQuery:
     check = FieldCheck()
     check.identifier("organization_id", request.organization_id)
     names = check.identifiers(
-        "resource_ids", request.resource_ids, minimum=1, maximum=_MOST_RESOURCES
+        "resource_ids", request.resource_ids, minimum=1, maximum=MOST_RESOURCES
     )
-    first, last = _dates(check, request, most=_MOST_DAYS)
+    first, last = _dates(check, request, most=MOST_DAYS)
     check.done()
     days = range(day_number(first), day_number(last) + 1)
     _limit_days("resource_ids", len(names), len(days))
@@ -259,5 +259,5 @@ def _dates(check: FieldCheck, request: Any, *, most: int) -> tuple[date, date]:
 
 
 def _limit_days(field: str, resources: int, days: int) -> None:
-    if resources * days > _MOST_DAYS:
-        raise InvalidFields([Violation(field, f"times dates must be at most {_MOST_DAYS} days")])
+    if resources * days > MOST_DAYS:
+        raise InvalidFields([Violation(field, f"times dates must be at most {MOST_DAYS} days")])

@@ -18,8 +18,12 @@ from services.availability.app.get_booking import GetBooking
 from services.availability.app.list_bookings import ListBookings
 from services.availability.app.read_days import ReadDays
 from services.availability.app.verify import Verify
-from services.availability.rpc import booking_codec, codec
+from services.availability.app.watch_days import WatchDays
+from services.availability.domain.day_change import DayChange
+from services.availability.rpc import booking_codec, codec, watch
 from shared.runtime.call import Context
+from shared.runtime.mailbox import Mailbox
+from shared.runtime.watch import serve_watch
 
 
 @dataclass(frozen=True)
@@ -29,6 +33,7 @@ class AvailabilityServicer(availability_pb2_grpc.AvailabilityServiceServicer):
     find_slots: FindSlots
     check_inventory: CheckInventory
     read_days: ReadDays
+    watch_days: WatchDays
     verify: Verify
 
     async def GetDaySlots(
@@ -58,6 +63,18 @@ class AvailabilityServicer(availability_pb2_grpc.AvailabilityServiceServicer):
         """Raw bitmaps."""
         query = codec.days_query(request)
         return codec.days_response(query, await self.read_days(*query))
+
+    async def WatchDays(  # type: ignore[override]  # it writes, and is no iterator
+        self, request: availability_pb2.WatchDaysRequest, context: Context
+    ) -> None:
+        """Days, then their changes."""
+        asked = watch.days_watch(request)
+        mailbox = Mailbox[str, DayChange]()
+        at_least = asked.resumed.revision if asked.resumed else 0
+        async with self.watch_days(
+            asked.organization_id, asked.resource_ids, asked.days, mailbox, at_least=at_least
+        ) as known:
+            await serve_watch(context, mailbox, watch.DaysView(asked, known))
 
     async def VerifyInventory(
         self, request: availability_pb2.VerifyInventoryRequest, context: Context

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
-from services.availability.app.port import Decision, RequestKey
+from services.availability.app.port import Decision, Noted, RequestKey
 from services.availability.domain.booking import Booking
-from services.availability.domain.claim import DayMask, day_masks, refusal
+from services.availability.domain.claim import DayMask, DayState, day_masks, refusal
+from services.availability.domain.day_change import ChangedDay
 from services.availability.domain.refusal import Contended, IdTaken, Kind, NotFound
 from services.availability.storage import row
 from services.availability.storage.database import Database, Row
@@ -42,8 +43,9 @@ left join bookings b on b.organization_id = %(org)s and b.booking_id = %(id)s
 class PostgresLedger:
     """The port ``Ledger`` over PostgreSQL."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, noted: Noted | None = None) -> None:
         self._database = database
+        self._noted = noted
 
     async def answer(self, key: RequestKey) -> bytes | None:
         """As in the port."""
@@ -58,6 +60,7 @@ class PostgresLedger:
                 found = await self._database.fetch(CREATE, parameters | _patience())
             except LostRace:
                 continue
+            self._note(key.organization_id, found)
             if (given := _given(key, booking.booking_id, answer, found)) is not None:
                 return given
         raise Contended
@@ -94,9 +97,23 @@ class PostgresLedger:
             "now": changed.updated_at,
         }
         try:
-            return bool(await self._database.fetch(CHANGE, parameters))
+            found = await self._database.fetch(CHANGE, parameters)
         except LostRace:
             return False
+        self._note(key.organization_id, found)
+        return bool(found)
+
+    def _note(self, organization_id: str, found: Sequence[Row]) -> None:
+        """Hands on the days that a statement changed: the last columns of its rows."""
+        if self._noted is None:
+            return
+        changed = [
+            ChangedDay(resource_id, day_number(day), DayState(busy, feed))
+            for feed, *_, resource_id, day, busy in found
+            if feed is not None and resource_id is not None
+        ]
+        if changed:
+            self._noted(organization_id, changed)
 
 
 def _given(key: RequestKey, booking_id: str, answer: bytes, found: Sequence[Row]) -> bytes | None:
@@ -110,7 +127,7 @@ def _given(key: RequestKey, booking_id: str, answer: bytes, found: Sequence[Row]
         raise IdTaken(booking_id)
     taken = [
         DayMask(resource_id, day_number(day), bits)
-        for *_, resource_id, day, bits in found
+        for _, _, _, _, resource_id, day, bits, *_ in found
         if resource_id is not None
     ]
     if taken:

@@ -109,10 +109,12 @@ CREATE: Final = _compact(f"""{_STEPS_TO_KEY}
   from feed, unnest(%(item_resources)s::text[], %(item_units)s::int[], %(item_firsts)s::int[],
     %(item_stops)s::int[]) with ordinality as i (resource_id, units, first, stop, ordinal)
 {_STEPS_FROM_FEED}
-select feed.number, a.content_hash, a.answer, n.found, t.resource_id, t.day, t.taken
+select feed.number, a.content_hash, a.answer, n.found, t.resource_id, t.day, t.taken,
+  c.resource_id, c.day, c.busy
 from (select 1) one left join feed on true left join answered a on true
   left join namesake n on true
   left join seen t on taken <> 0::bit(96)
+  left join changed c on true
 """)  # noqa: S608  # a LiteralString: no value is put in
 
 # The caller has read the booking; its revision says whether it still is what was read.
@@ -150,5 +152,5 @@ CHANGE: Final = _compact(f"""{_STEPS_TO_KEY}
     and d.resource_id = any(%(resources)s) and d.day = any(%(days)s)
   returning d.resource_id, d.day, d.busy
 {_STEPS_FROM_FEED}
-select number from feed
+select number, c.resource_id, c.day, c.busy from feed left join changed c on true
 """)  # noqa: S608  # a LiteralString: no value is put in

@@ -15,9 +15,9 @@ from services.availability.domain.refusal import Kind, NotFound
 from services.availability.upstream.memory import Memory
 from services.availability.upstream.offering import read_offering
 from shared.runtime import log
+from shared.runtime.call import REQUEST_ID_KEY
 from shared.runtime.channel import upstream_channel
 from shared.runtime.failure import Overloaded, StoreUnavailable
-from shared.runtime.call import REQUEST_ID_KEY
 from shared.runtime.status import DETAILS_KEY
 
 _MOST_REMEMBERED: Final = 20_000

@@ -1,0 +1,318 @@
+"""Keeps organizations' days in memory as new as the store, for reads and for watches."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections import defaultdict
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Final
+
+from services.availability.app.organization_days import Days, OrganizationDays
+from services.availability.app.port import DayReader, FeedReader
+from services.availability.domain.claim import DayState
+from services.availability.domain.day_change import ChangedDay, DayChange, FeedPage
+from shared.runtime.failure import Failure, StoreUnavailable
+from shared.runtime.mailbox import Mailbox
+
+# Under the second in which others' commits must be seen.
+_FRESH_SECONDS: Final = 0.9
+# Watchers wait out a store that is silent for less; a reading that takes longer is given up.
+_SILENCE_SECONDS: Final = 2.0
+# Between readings for one organization: what changes meanwhile is read together.
+_PAUSE_SECONDS: Final = 0.005
+# Past every feed number: asks for the number alone.
+_NEWEST: Final = 2**62
+
+logger = logging.getLogger("holdfast.availability.days")
+
+
+@dataclass(frozen=True, slots=True)
+class DayFeedTerms:
+    """How days are kept.
+
+    Attributes:
+        poll: The longest time between two looks at the store.
+        idle: After how long an organization that nobody asks for is forgotten.
+        most: Days in memory at most, watched ones aside.
+    """
+
+    poll: timedelta
+    idle: timedelta
+    most: int
+
+
+class DayFeed:
+    """The port ``DayReader`` over memory, fed by the outbox. Belongs to one event loop.
+
+    A read sees every commit that this process was told of, and others' that are older than a
+    second; when the store is silent for longer, reads end in StoreUnavailable rather than in an
+    old answer.
+    """
+
+    def __init__(
+        self,
+        feed: FeedReader,
+        days: DayReader,
+        terms: DayFeedTerms,
+        *,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Knows nothing yet; ``run`` must run for anything to be answered."""
+        self._feed = feed
+        self._days = days
+        self._poll_seconds = terms.poll.total_seconds()
+        self._idle_seconds = terms.idle.total_seconds()
+        self._most = terms.most
+        self._monotonic = monotonic
+        self._known: dict[str, OrganizationDays] = {}
+        self._due: set[str] = set()
+        self._waiting: defaultdict[str, list[asyncio.Future[None]]] = defaultdict(list)
+        self._wanted = asyncio.Event()
+        self._answered_at = monotonic()
+
+    async def of_resource(
+        self, organization_id: str, resource_id: str, days: range
+    ) -> Mapping[int, DayState]:
+        """As in the port."""
+        known = self._known.get(organization_id)
+        if known is not None:
+            now = self._monotonic()
+            if now - known.confirmed_at < _FRESH_SECONDS:
+                found = known.of_resource(resource_id, days)
+                if found is not None:
+                    known.used_at = now
+                    return found
+        return (await self._read(organization_id, {resource_id: days}))[resource_id]
+
+    async def of_resources(
+        self, organization_id: str, resource_ids: Sequence[str], days: range
+    ) -> Mapping[str, Mapping[int, DayState]]:
+        """As in the port."""
+        return await self._read(organization_id, dict.fromkeys(resource_ids, days))
+
+    @asynccontextmanager
+    async def watched(
+        self,
+        organization_id: str,
+        wanted: Days,
+        mailbox: Mailbox[str, DayChange],
+        *,
+        at_least: int = 0,
+    ) -> AsyncIterator[OrganizationDays]:
+        """Subscribes a mailbox until the block ends; every wanted day stays known meanwhile.
+
+        Args:
+            organization_id: Whose days.
+            wanted: Which.
+            mailbox: Gets every change of the organization, of other days too.
+            at_least: A feed number that somebody was told of: a store that has it is asked
+                for it first.
+
+        Raises:
+            StoreUnavailable: The store cannot be asked.
+        """
+        known = await self._fresh(organization_id)
+        if known.position < at_least:
+            await self._refreshed(known)
+        with known.pinned(wanted):
+            while missing := known.missing(wanted):
+                await self._fill(known, missing)
+            known.subscribers.add(mailbox)
+            try:
+                yield known
+            finally:
+                known.subscribers.discard(mailbox)
+                known.used_at = self._monotonic()
+
+    def note(self, organization_id: str, days: Sequence[ChangedDay]) -> None:
+        """Takes in what this process has just committed, before anybody is told of it."""
+        known = self._known.get(organization_id)
+        if known is not None:
+            known.hear(days)
+        self.ring(organization_id)
+
+    def ring(self, organization_id: str) -> None:
+        """Tells that an organization's days may have changed: watchers wait for it."""
+        known = self._known.get(organization_id)
+        if known is not None and known.subscribers:
+            self._due.add(organization_id)
+            self._wanted.set()
+
+    def ring_all(self) -> None:
+        """Tells that notices may have been lost."""
+        for organization_id in self._known:
+            self.ring(organization_id)
+
+    async def run(self) -> None:
+        """Follows the store until it is cancelled; ends for nothing else."""
+        poll_at = self._monotonic()
+        while True:
+            self._wanted.clear()
+            if not self._due:
+                try:
+                    async with asyncio.timeout(max(0.0, poll_at - self._monotonic())):
+                        await self._wanted.wait()
+                except TimeoutError:
+                    pass
+            if self._monotonic() >= poll_at:
+                self._drop_idle()
+                self._due.update(self._known)
+                poll_at = self._monotonic() + self._poll_seconds
+            due, self._due = self._due, set()
+            if due:
+                await self._round(sorted(due))
+                await asyncio.sleep(_PAUSE_SECONDS)
+
+    async def _round(self, due: Sequence[str]) -> None:
+        waiting = {name: self._waiting.pop(name, []) for name in due}
+        positions = {
+            name: known.position if known.epoch else _NEWEST
+            for name in due
+            if (known := self._known.get(name))
+        }
+        began = self._monotonic()
+        failure: Exception | None = None
+        try:
+            if positions:
+                async with asyncio.timeout(_SILENCE_SECONDS):
+                    pages = await self._feed.read(positions)
+                for name, page in pages.items():
+                    await self._take_in(self._known[name], page, began)
+        except Failure as error:
+            failure = error
+        except TimeoutError:
+            failure = StoreUnavailable("the store took too long")
+        except Exception as error:  # and tried again: watchers must not be left in silence
+            logger.exception("days cannot be followed")
+            failure = error
+        self._note_answer(failure)
+        for future in (future for futures in waiting.values() for future in futures):
+            if future.done():
+                continue
+            if failure is None:
+                future.set_result(None)
+            else:
+                future.set_exception(StoreUnavailable("the store cannot be reached"))
+
+    async def _take_in(self, known: OrganizationDays, page: FeedPage, began: float) -> None:
+        if not known.epoch:  # nothing is known yet, so nothing can have been missed
+            known.epoch, known.position = page.epoch, page.number
+        elif not _continues(known, page):
+            await self._start_over(known, page)
+            return
+        for change in page.changes:
+            known.hear(change.days)
+            known.position = change.feed
+            known.publish(change)
+        if known.position == page.number:
+            known.confirmed_at = began
+        else:
+            self._due.add(known.key)
+
+    async def _start_over(self, known: OrganizationDays, page: FeedPage) -> None:
+        """Reads everything that is watched anew: what is known may never have happened."""
+        logger.warning(
+            "days are read anew", extra={"position": known.position, "number": page.number}
+        )
+        known.distrust()
+        wanted: dict[str, list[int]] = {}
+        found: dict[str, dict[int, DayState]] = {}
+        with known.filling():
+            while further := _further(known.pins, wanted):
+                for resource_id, states in (await self._stored(known.key, further)).items():
+                    found.setdefault(resource_id, {}).update(states)
+                for resource_id, days in further.items():
+                    wanted.setdefault(resource_id, []).extend(days)
+            # At once, so that nobody sees a part of it.
+            known.replace(wanted, found)
+            known.epoch, known.position = page.epoch, page.number
+            known.reset()
+        self._due.add(known.key)
+
+    def _note_answer(self, failure: Exception | None) -> None:
+        now = self._monotonic()
+        if failure is None:
+            self._answered_at = now
+        elif now - self._answered_at > _SILENCE_SECONDS:
+            for known in self._known.values():
+                known.fail(StoreUnavailable("the store cannot be reached"))
+
+    async def _read(self, organization_id: str, wanted: Days) -> dict[str, dict[int, DayState]]:
+        known = await self._fresh(organization_id)
+        known.used_at = self._monotonic()
+        while missing := known.missing(wanted):
+            await self._fill(known, missing)
+        found = {
+            resource_id: {day: known.state(resource_id, day) for day in days}
+            for resource_id, days in wanted.items()
+        }
+        excess = sum(each.count for each in self._known.values()) - self._most
+        if excess > 0:
+            known.shrink(known.count - excess)
+        return found
+
+    async def _fresh(self, organization_id: str) -> OrganizationDays:
+        enough = self._monotonic() - _FRESH_SECONDS
+        known = self._known.get(organization_id)
+        if known is None:
+            known = self._known[organization_id] = OrganizationDays(organization_id)
+            known.used_at = self._monotonic()
+        while known.confirmed_at <= enough:
+            await self._refreshed(known)
+        return known
+
+    async def _refreshed(self, known: OrganizationDays) -> None:
+        """Waits for a reading that begins from now on.
+
+        Raises:
+            StoreUnavailable: The store could not be asked.
+        """
+        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting[known.key].append(future)
+        self._due.add(known.key)
+        self._wanted.set()
+        await future
+
+    async def _fill(self, known: OrganizationDays, missing: Days) -> None:
+        generation = known.generation
+        with known.filling():
+            found = await self._stored(known.key, missing)
+            if known.generation == generation:
+                known.fill(missing, found)
+
+    async def _stored(
+        self, organization_id: str, wanted: Days
+    ) -> Mapping[str, Mapping[int, DayState]]:
+        days = [day for found in wanted.values() for day in found]
+        span = range(min(days), max(days) + 1)
+        if len(wanted) > 1:
+            return await self._days.of_resources(organization_id, list(wanted), span)
+        (resource_id,) = wanted
+        return {resource_id: await self._days.of_resource(organization_id, resource_id, span)}
+
+    def _drop_idle(self) -> None:
+        oldest = self._monotonic() - self._idle_seconds
+        for name, known in list(self._known.items()):
+            if known.used_at < oldest and not known.is_followed and name not in self._waiting:
+                del self._known[name]
+
+
+def _continues(known: OrganizationDays, page: FeedPage) -> bool:
+    if page.epoch != known.epoch or page.number < known.position:
+        return False
+    expected = known.position + 1
+    return page.changes[0].feed == expected if page.changes else page.number < expected
+
+
+def _further(pins: Days, known: Days) -> dict[str, list[int]]:
+    found = {}
+    for resource_id, days in pins.items():
+        further = set(days) - set(known.get(resource_id, ()))
+        if further:
+            found[resource_id] = sorted(further)
+    return found
