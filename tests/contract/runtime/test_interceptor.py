@@ -17,9 +17,9 @@ from grpc_status import rpc_status
 
 from holdfast.presence.v1 import presence_pb2, presence_pb2_grpc
 from shared.runtime import log
+from shared.runtime.call import Context
 from shared.runtime.deadline import time_remaining
 from shared.runtime.failure import Failure, InvalidFields, Overloaded, StartRefused, Violation
-from shared.runtime.call import Context
 from shared.runtime.server import Service, Servicer, started
 from shared.runtime.settings import ServerSettings
 
@@ -73,6 +73,16 @@ class Behavior(presence_pb2_grpc.PresenceServiceServicer):
         self, request: presence_pb2.GetDatePresenceRequest, context: Context
     ) -> presence_pb2.GetDatePresenceResponse:
         return presence_pb2.GetDatePresenceResponse()
+
+    async def HoldStream(  # type: ignore[override]  # a coroutine that writes, not an iterator
+        self, requests: AsyncIterator[presence_pb2.HoldStreamRequest], context: Context
+    ) -> None:
+        return
+
+    async def WatchPresence(  # type: ignore[override]  # as above
+        self, request: presence_pb2.WatchPresenceRequest, context: Context
+    ) -> None:
+        return
 
 
 @asynccontextmanager
