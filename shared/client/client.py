@@ -6,9 +6,9 @@ import asyncio
 import random
 import time
 import uuid
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import date, datetime, timedelta
 from functools import cached_property
 from types import TracebackType
 from typing import TYPE_CHECKING, Final, Protocol, Self, TypeVar
@@ -26,6 +26,10 @@ if TYPE_CHECKING:  # each contract is loaded when its service is first asked
     from holdfast.availability.v1.booking_pb2_grpc import BookingServiceStub
     from holdfast.catalog.v1.catalog_pb2_grpc import CatalogServiceStub
     from holdfast.presence.v1.presence_pb2_grpc import PresenceServiceStub
+    from shared.client.day_view import DayView
+    from shared.client.hold import Hold
+    from shared.client.live_client import DaysPicture, LiveClient, PresencePicture
+    from shared.client.month_view import MonthView
 
 _PAGE_SIZE: Final = 500
 
@@ -65,10 +69,12 @@ _PagedResponse = TypeVar("_PagedResponse", bound=_Page)
 
 
 class Client:
-    """Calls the services for one organization.
+    """Calls the services for one organization, holds time, and follows what changes.
 
-    Belongs to one event loop. Stubs are ready-made; make every call through ``call`` or
+    Belongs to one event loop. Stubs are ready-made; make every unary call through ``call`` or
     ``rows``, which bound it by the deadline, repeat it where that is safe, and translate errors.
+    ``hold``, ``day_view``, ``month_view`` and the watches run over streams that are resumed, with
+    jitter, wherever they break.
     """
 
     def __init__(
@@ -193,8 +199,108 @@ class Client:
                 return
             request.page_token = page.next_page_token
 
+    @cached_property
+    def live(self) -> LiveClient:
+        """The streams that holds and views share."""
+        from shared.client.live_client import LiveClient  # noqa: PLC0415  # for those who need it
+
+        return LiveClient(self, patience_seconds=self._timeout_seconds)
+
+    def hold(
+        self,
+        resource_id: str,
+        start: datetime,
+        length: timedelta,
+        *,
+        hold_id: str = "",
+        session: str | None = None,
+    ) -> Hold:
+        """Holds time while a block runs: ``async with client.hold(...) as hold``.
+
+        Args:
+            resource_id: What is held.
+            start: From when: aware, a quarter hour.
+            length: How long, more than 0; rounded up to a quarter hour.
+            hold_id: Tells several holds of one session on the resource apart.
+            session: The secret that owns the hold: 22 to 128 of A-Z a-z 0-9 _ -. By default one
+                that the client made for itself.
+
+        Raises:
+            ValueError: At entering: the session holds under this name already.
+        """
+        return self.live.hold(resource_id, start, length, hold_id=hold_id, session=session)
+
+    def day_view(
+        self,
+        resource_id: str,
+        event_type_id: str,
+        day: date,
+        duration: timedelta,
+        *,
+        time_zone: str = "",
+    ) -> DayView:
+        """Follows one day: ``async with client.day_view(...) as view: async for p in view``.
+
+        Args:
+            resource_id: Of what.
+            event_type_id: By whose rules.
+            day: The local date.
+            duration: One of the lengths on offer.
+            time_zone: Whose date; empty for the schedule's zone.
+
+        Raises:
+            HoldfastError: At entering, or while it is read: it cannot be told.
+        """
+        from shared.client.day_view import DayView  # noqa: PLC0415  # as above
+        from shared.client.slot_source import SlotQuestion  # noqa: PLC0415
+
+        asked = SlotQuestion(resource_id, event_type_id, day, duration, time_zone)
+        return DayView(self.live, asked)
+
+    def month_view(
+        self,
+        resource_id: str,
+        event_type_id: str,
+        first: date,
+        last: date,
+        duration: timedelta,
+        *,
+        time_zone: str = "",
+    ) -> MonthView:
+        """Follows which dates, ``first`` to ``last``, have a free start; otherwise as a day view.
+
+        Raises:
+            HoldfastError: At entering, or while it is read: it cannot be told.
+        """
+        from shared.client.month_view import MonthQuestion, MonthView  # noqa: PLC0415  # as above
+
+        asked = MonthQuestion(resource_id, event_type_id, first, last, duration, time_zone)
+        return MonthView(self.live, asked)
+
+    def watch_presence(
+        self, resource_ids: Sequence[str], dates: Iterable[date]
+    ) -> AsyncIterator[PresencePicture]:
+        """Yields the live holds of resources on UTC dates, then again after every change.
+
+        Raises:
+            HoldfastError: Refused, or presence was not reached at the start.
+        """
+        return self.live.watch_presence(resource_ids, dates)
+
+    def watch_days(
+        self, resource_ids: Sequence[str], dates: Iterable[date]
+    ) -> AsyncIterator[DaysPicture]:
+        """Yields the taken quanta of UTC dates, then again after every change.
+
+        Raises:
+            HoldfastError: Refused, or availability was not reached at the start.
+        """
+        return self.live.watch_days(resource_ids, dates)
+
     async def close(self) -> None:
-        """Closes every channel."""
+        """Leaves every hold and closes every channel."""
+        if "live" in self.__dict__:
+            await self.live.close()
         for channel in self._channels.values():
             await channel.close()
 

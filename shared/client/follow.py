@@ -1,0 +1,130 @@
+"""Follows a watch for as long as somebody wants it: resumes, with jitter, wherever it broke."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections.abc import AsyncGenerator
+from typing import Final, Generic, Protocol, TypeVar
+
+import grpc
+import grpc.aio
+from google.protobuf.message import Message
+
+from shared.client.failure import HoldfastError, decode
+
+# Bookmarks come every 5 s at least: two of them may be lost or late.
+_SILENCE_SECONDS: Final = 12.0
+_FIRST_WAIT_SECONDS: Final = 0.2
+_LONGEST_WAIT_SECONDS: Final = 3.0
+_RESUMABLE: Final = frozenset({grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.RESOURCE_EXHAUSTED})
+_REFUSED_RESUME: Final = "INVALID_RESUME_TOKEN"
+
+
+class _Resumable(Protocol):
+    resume_token: bytes
+
+
+class _Told(Protocol):
+    @property
+    def resume_token(self) -> bytes: ...
+
+
+_Request = TypeVar("_Request", bound=_Resumable)
+_Response = TypeVar("_Response", bound=_Told)
+
+
+class Following(Generic[_Request, _Response]):
+    """One watch, over as many streams as it takes."""
+
+    def __init__(
+        self,
+        method: grpc.aio.UnaryStreamMultiCallable[_Request, _Response],
+        request: _Request,
+        *,
+        patience_seconds: float,
+        silence_seconds: float = _SILENCE_SECONDS,
+    ) -> None:
+        """Asks nothing yet.
+
+        Args:
+            method: The watch's method.
+            request: What is watched; its resume token is set here.
+            patience_seconds: How long the first message may take, repetitions included.
+            silence_seconds: After how long without a message a stream counts as broken.
+        """
+        self._method = method
+        self._request = request
+        self._give_up_at = time.monotonic() + patience_seconds
+        self._silence_seconds = silence_seconds
+        self._failures = 0
+        self._has_begun = False
+
+    async def messages(self) -> AsyncGenerator[_Response | None]:
+        """Yields each message, and None whenever the stream broke and is to be resumed.
+
+        Raises:
+            HoldfastError: Refused, or no first message in time.
+        """
+        while True:
+            call = self._method(self._request)
+            try:
+                while True:
+                    yield await self._next(call)
+            except _Broken as broken:
+                failure = broken.failure
+            finally:
+                call.cancel()
+            self._judge(failure)
+            yield None
+            await asyncio.sleep(self._wait_seconds(failure))
+
+    async def _next(self, call: grpc.aio.UnaryStreamCall[_Request, _Response]) -> _Response:
+        try:
+            async with asyncio.timeout(self._silence_seconds):
+                message = await call.read()
+        except TimeoutError:
+            raise _Broken(self._failure("nothing was told for too long")) from None
+        except grpc.aio.AioRpcError as error:
+            raise _Broken(decode(error, self._service)) from error
+        if message is grpc.aio.EOF:
+            raise _Broken(self._failure("the stream ended"))
+        found: _Response = message  # type: ignore[assignment]  # no end of the stream
+        self._request.resume_token = found.resume_token
+        self._has_begun = True
+        self._failures = 0
+        return found
+
+    def _judge(self, failure: HoldfastError) -> None:
+        """Raises what another try does not mend."""
+        if failure.reason == _REFUSED_RESUME and self._request.resume_token:
+            self._request.resume_token = b""
+            return
+        if failure.code not in _RESUMABLE:
+            raise failure
+        if not self._has_begun and time.monotonic() >= self._give_up_at:
+            raise failure
+
+    def _wait_seconds(self, failure: HoldfastError) -> float:
+        ceiling = min(_FIRST_WAIT_SECONDS * 2**self._failures, _LONGEST_WAIT_SECONDS)
+        self._failures = min(self._failures + 1, 16)
+        # From nothing up to the ceiling: a thousand watchers of one server come back one by one.
+        wait = random.uniform(0, ceiling)  # noqa: S311  # spreads load, hides nothing
+        least = failure.retry_after.total_seconds() if failure.retry_after else 0.0
+        return max(wait, least)
+
+    @property
+    def _service(self) -> str:
+        assert isinstance(self._request, Message)  # of a contract, as its stub wants it
+        return self._request.DESCRIPTOR.full_name.split(".")[1]
+
+    def _failure(self, text: str) -> HoldfastError:
+        code = grpc.StatusCode.UNAVAILABLE
+        return HoldfastError(code, code.name, text, service=self._service, is_answer=False)
+
+
+class _Broken(Exception):
+    def __init__(self, failure: HoldfastError) -> None:
+        super().__init__(str(failure))
+        self.failure = failure

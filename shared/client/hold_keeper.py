@@ -1,0 +1,269 @@
+"""Keeps the holds of one session over one stream, for as long as there are any."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections.abc import Callable
+from typing import Any, Final
+
+import grpc
+import grpc.aio
+
+from holdfast.presence.v1 import presence_pb2 as pb
+from holdfast.presence.v1.error_reason_pb2 import ErrorReason
+from holdfast.presence.v1.presence_pb2_grpc import PresenceServiceStub
+from shared.client.failure import HoldfastError, decode
+from shared.client.hold import Hold, HoldState, HoldStatus
+from shared.client.value import from_date, from_timestamp, to_duration, to_timestamp
+
+UNREACHABLE: Final = "UNREACHABLE"
+
+_ANSWER_SECONDS: Final = 3.0
+_LEAVE_SECONDS: Final = 2.0
+_FIRST_WAIT_SECONDS: Final = 0.1
+_LONGEST_WAIT_SECONDS: Final = 1.0
+_RENEW_SECONDS: Final = 5.0  # until the first answer says otherwise
+_RESUMABLE: Final = frozenset({grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.RESOURCE_EXHAUSTED})
+
+_Name = tuple[str, str]
+_Call = grpc.aio.StreamStreamCall[pb.HoldStreamRequest, pb.HoldStreamResponse]
+
+
+class HoldKeeper:
+    """One session's holds. Belongs to one event loop.
+
+    Every message renews all of them; a broken stream is replaced by another one that asks for
+    all of them again, which presence grants as long as they have not expired.
+    """
+
+    def __init__(
+        self,
+        presence: PresenceServiceStub,
+        organization_id: str,
+        session: str,
+        *,
+        patience_seconds: float,
+        known: Callable[[], None],
+    ) -> None:
+        """Keeps nothing yet.
+
+        Args:
+            presence: Where.
+            organization_id: For whom.
+            session: The secret that owns the holds.
+            patience_seconds: How long a hold may wait for its first answer.
+            known: Called once the session's public holder_id is known.
+        """
+        self._presence = presence
+        self._organization_id = organization_id
+        self._session = session
+        self._patience_seconds = patience_seconds
+        self._known = known
+        self._holds: dict[_Name, Hold] = {}
+        self._deadlines: dict[_Name, float] = {}
+        self._asking: set[_Name] = set()
+        self._leaving: dict[_Name, asyncio.Future[None]] = {}
+        self._wanted = asyncio.Event()
+        self._renew_seconds = _RENEW_SECONDS
+        self._task: asyncio.Task[None] | None = None
+        self.holder_id = ""
+
+    def add(self, hold: Hold) -> None:
+        """As in the port.
+
+        Raises:
+            ValueError: The session holds under this name already.
+        """
+        name = _name(hold)
+        if name in self._holds:
+            raise ValueError(f"{hold.resource_id} is held as {hold.hold_id!r} already")
+        self._holds[name] = hold
+        self._deadlines[name] = time.monotonic() + self._patience_seconds
+        self.moved(hold)
+        if self._task is None or self._task.done():
+            self._task = asyncio.create_task(self._run())
+
+    def moved(self, hold: Hold) -> None:
+        """As in the port."""
+        self._asking.add(_name(hold))
+        self._wanted.set()
+
+    async def leave(self, hold: Hold) -> None:
+        """As in the port."""
+        name = _name(hold)
+        if self._holds.get(name) is not hold:
+            return
+        self._drop(name)
+        released: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._leaving[name] = released
+        self._wanted.set()
+        try:
+            async with asyncio.timeout(_LEAVE_SECONDS):
+                await released
+        except TimeoutError:  # it expires by itself
+            self._leaving.pop(name, None)
+
+    async def close(self) -> None:
+        """Leaves every hold and ends the stream."""
+        await asyncio.gather(*(self.leave(hold) for hold in list(self._holds.values())))
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+
+    async def _run(self) -> None:
+        failures = 0
+        while self._holds or self._leaving:
+            try:
+                await self._talk()
+                failures = 0
+            except HoldfastError as failure:
+                if failure.code not in _RESUMABLE:
+                    self._refuse_all(failure)
+                    return
+                failures += 1
+            except TimeoutError:
+                failures += 1
+            self._lose_overdue()
+            self._asking.update(self._holds)
+            await asyncio.sleep(_wait_seconds(failures))
+            self._lose_overdue()
+
+    async def _talk(self) -> None:
+        """Talks over one stream until nothing is held any more.
+
+        Raises:
+            HoldfastError: The stream broke, or was refused.
+            TimeoutError: No answer came in time.
+        """
+        call = self._presence.HoldStream()
+        self._asking.update(self._holds)
+        is_first = True
+        try:
+            while self._holds or self._leaving:
+                await self._exchange(call, is_first=is_first)
+                is_first = False
+                await self._pause()
+            await call.done_writing()
+        except grpc.aio.AioRpcError as error:
+            raise decode(error, "presence") from error
+        except asyncio.InvalidStateError:  # the stream ended while it was written to
+            raise _broken() from None
+        finally:
+            call.cancel()
+
+    async def _exchange(self, call: _Call, *, is_first: bool) -> None:
+        self._wanted.clear()
+        request = pb.HoldStreamRequest()
+        if is_first:
+            request.organization_id, request.session = self._organization_id, self._session
+        leaving, self._leaving = self._leaving, {}
+        for resource_id, hold_id in leaving:
+            request.leave.add(resource_id=resource_id, hold_id=hold_id)
+        asking, self._asking = self._asking, set()
+        for name in asking & self._holds.keys():
+            _ask(request, self._holds[name])
+        sent_at = time.monotonic()
+        try:
+            async with asyncio.timeout(_ANSWER_SECONDS):
+                await call.write(request)
+                answer = await call.read()
+        except BaseException:
+            # Whoever leaves still waits for an answer: the next stream brings it.
+            self._leaving = leaving | self._leaving
+            raise
+        if answer is grpc.aio.EOF:
+            self._leaving = leaving | self._leaving
+            raise _broken()
+        self._take_in(answer, sent_at)  # type: ignore[arg-type]  # no end of the stream
+        for released in leaving.values():
+            if not released.done():
+                released.set_result(None)
+
+    def _take_in(self, answer: pb.HoldStreamResponse, sent_at: float) -> None:
+        self._renew_seconds = answer.renew_after.ToTimedelta().total_seconds()
+        if answer.holder_id != self.holder_id:
+            self.holder_id = answer.holder_id
+            self._known()
+        for result in answer.results:
+            name = (result.resource_id, result.hold_id)
+            hold = self._holds.get(name)
+            if hold is None or name in self._asking:
+                continue  # left, or asked for something else meanwhile
+            if result.state == pb.HOLD_STATE_HELD:
+                # A hold outlives its last heartbeat by twice the time between two.
+                self._deadlines[name] = sent_at + 2 * self._renew_seconds
+                hold.note_held(answer.holder_id, from_timestamp(result.expire_time))
+            elif result.state == pb.HOLD_STATE_ENDED:
+                self._drop(name)
+                reason = pb.HoldEndReason.Name(result.end_reason)
+                hold.note_ended(HoldStatus(HoldState.LOST, reason.removeprefix("HOLD_END_REASON_")))
+            elif hold.note_refused(*_refusal(result)):
+                self.moved(hold)
+            else:
+                self._drop(name)
+
+    async def _pause(self) -> None:
+        """Waits until something changes, or until the holds must be renewed."""
+        # A little early, and not all at the same time.
+        seconds = self._renew_seconds * random.uniform(0.8, 0.95)  # noqa: S311  # spreads load
+        try:
+            async with asyncio.timeout(seconds):
+                await self._wanted.wait()
+        except TimeoutError:
+            return
+
+    def _lose_overdue(self) -> None:
+        now = time.monotonic()
+        for name, deadline in list(self._deadlines.items()):
+            if deadline <= now:
+                hold = self._holds[name]
+                self._drop(name)
+                hold.note_refused(UNREACHABLE, {})
+                if hold.state is HoldState.HELD:  # in the middle of a move: it is lost all the same
+                    hold.note_ended(HoldStatus(HoldState.LOST, UNREACHABLE))
+
+    def _refuse_all(self, failure: HoldfastError) -> None:
+        for name, hold in list(self._holds.items()):
+            self._drop(name)
+            if hold.note_refused(failure.reason, failure.metadata):
+                hold.note_ended(HoldStatus(HoldState.LOST, failure.reason, failure.metadata))
+
+    def _drop(self, name: _Name) -> None:
+        self._holds.pop(name, None)
+        self._deadlines.pop(name, None)
+        self._asking.discard(name)
+
+
+def _name(hold: Hold) -> _Name:
+    return hold.resource_id, hold.hold_id
+
+
+def _ask(request: pb.HoldStreamRequest, hold: Hold) -> None:
+    request.keep.add(
+        resource_id=hold.resource_id,
+        hold_id=hold.hold_id,
+        start_time=to_timestamp(hold.start),
+        duration=to_duration(hold.length),
+    )
+
+
+def _refusal(result: pb.HoldResult) -> tuple[str, dict[str, Any]]:
+    name = ErrorReason.Name(result.reason).removeprefix("ERROR_REASON_")
+    return name, {
+        f"quanta.{from_date(day.date)}": ",".join(map(str, day.quanta))
+        for day in result.held_quanta
+    }
+
+
+def _broken() -> HoldfastError:
+    code = grpc.StatusCode.UNAVAILABLE
+    return HoldfastError(code, code.name, "the stream ended", service="presence", is_answer=False)
+
+
+def _wait_seconds(failures: int) -> float:
+    if not failures:
+        return 0.0
+    ceiling = min(_FIRST_WAIT_SECONDS * 2 ** min(failures, 10), _LONGEST_WAIT_SECONDS)
+    return random.uniform(0, ceiling)  # noqa: S311  # spreads load, hides nothing
