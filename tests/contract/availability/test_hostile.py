@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -30,6 +30,7 @@ ALLOWED = {
     "OFF_GRID",
     "REQUEST_ID_REUSED",
     "INVALID_PAGE_TOKEN",
+    "INVALID_RESUME_TOKEN",
     "NOT_FOUND",
     "ID_TAKEN",
     "NOT_LINKED",
@@ -63,9 +64,27 @@ def stranger(caller: Caller, catalog: FakeCatalog) -> Caller:
     return caller
 
 
-async def outcomes(caller: Caller, method: str, payloads: Iterable[bytes]) -> Counter[str]:
+def sender(caller: Caller, method: str) -> Callable[[bytes], Awaitable[object]]:
+    """Sends bytes to a method and returns its answer, or the first one of a stream."""
     service = next(name for name in SERVICES if method in SERVICES[name].methods_by_name)
-    call: Any = caller.channel.unary_unary(f"/holdfast.availability.v1.{service}/{method}")
+    path = f"/holdfast.availability.v1.{service}/{method}"
+    if not METHODS[method].server_streaming:
+        once: Any = caller.channel.unary_unary(path)
+        return lambda payload: once(payload, timeout=30)
+    opened: Any = caller.channel.unary_stream(path)
+
+    async def first(payload: bytes) -> object:
+        call = opened(payload, timeout=30)
+        try:
+            return await call.read()
+        finally:
+            call.cancel()
+
+    return first
+
+
+async def outcomes(caller: Caller, method: str, payloads: Iterable[bytes]) -> Counter[str]:
+    call = sender(caller, method)
     found: Counter[str] = Counter()
     for payload in payloads:
         try:
