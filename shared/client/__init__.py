@@ -1,5 +1,6 @@
-"""What a program needs to use Holdfast: calls that are typed, bounded and safe to repeat.
+"""What a program needs to use Holdfast: calls, holds and live views.
 
-Owns addresses, channels, deadlines, retries and what a refusal means to a caller, and beneath
-``cli`` the ``holdfast`` command. Decides nothing: every rule lives in a service.
+Owns addresses, channels, deadlines, retries, what a refusal means to a caller, holding time and
+following what changes; beneath ``cli`` the ``holdfast`` command. Decides nothing: every rule lives
+in a service, and merging holds with free starts is all it computes.
 """
