@@ -226,7 +226,9 @@ class Client:
                 that the client made for itself.
 
         Raises:
-            ValueError: At entering: the session holds under this name already.
+            OffGrid: The start is not a quarter hour.
+            ValueError: The start is naive, or the length out of range; at entering: the session
+                holds under this name already.
         """
         return self.live.hold(resource_id, start, length, hold_id=hold_id, session=session)
 

@@ -98,6 +98,11 @@ class Hold:
         """When it ends unless it is renewed, by the store's clock."""
         return self.status.expires_at
 
+    @property
+    def is_settled(self) -> bool:
+        """Whether everything that was asked for has been answered."""
+        return self.state is not HoldState.HOLDING and self._moving is None
+
     async def settled(self) -> HoldStatus:
         """Waits for the first answer; returns HELD, REFUSED or what came of it since."""
         while self.state is HoldState.HOLDING:

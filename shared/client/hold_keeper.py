@@ -25,7 +25,15 @@ _LEAVE_SECONDS: Final = 2.0
 _FIRST_WAIT_SECONDS: Final = 0.1
 _LONGEST_WAIT_SECONDS: Final = 1.0
 _RENEW_SECONDS: Final = 5.0  # until the first answer says otherwise
-_RESUMABLE: Final = frozenset({grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.RESOURCE_EXHAUSTED})
+# What another stream would get, too. All else is tried again for as long as the holds live.
+_FINAL: Final = frozenset(
+    {
+        grpc.StatusCode.INVALID_ARGUMENT,
+        grpc.StatusCode.PERMISSION_DENIED,
+        grpc.StatusCode.UNAUTHENTICATED,
+        grpc.StatusCode.UNIMPLEMENTED,
+    }
+)
 
 _Name = tuple[str, str]
 _Call = grpc.aio.StreamStreamCall[pb.HoldStreamRequest, pb.HoldStreamResponse]
@@ -119,9 +127,8 @@ class HoldKeeper:
                 await self._talk()
                 failures = 0
             except HoldfastError as failure:
-                if failure.code not in _RESUMABLE:
-                    self._refuse_all(failure)
-                    return
+                if failure.code in _FINAL:
+                    self._refuse(failure)
                 failures += 1
             except TimeoutError:
                 failures += 1
@@ -224,9 +231,11 @@ class HoldKeeper:
                 if hold.state is HoldState.HELD:  # in the middle of a move: it is lost all the same
                     hold.note_ended(HoldStatus(HoldState.LOST, UNREACHABLE))
 
-    def _refuse_all(self, failure: HoldfastError) -> None:
-        for name, hold in list(self._holds.items()):
-            self._drop(name)
+    def _refuse(self, failure: HoldfastError) -> None:
+        """Gives up what was just asked for; where nothing was, everything."""
+        unanswered = [hold for hold in self._holds.values() if not hold.is_settled]
+        for hold in unanswered or list(self._holds.values()):
+            self._drop(_name(hold))
             if hold.note_refused(failure.reason, failure.metadata):
                 hold.note_ended(HoldStatus(HoldState.LOST, failure.reason, failure.metadata))
 

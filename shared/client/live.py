@@ -57,6 +57,8 @@ class Live(Generic[StateT]):
         await self._began.wait()
         if self.failure is not None:
             raise self.failure
+        if self._task.done():
+            self._task.result()  # raises what nobody expected
 
     @asynccontextmanager
     async def heard_by(self, listener: Listener) -> AsyncIterator[None]:
@@ -87,8 +89,9 @@ class Live(Generic[StateT]):
         except HoldfastError as failure:
             self.failure = failure
             self.is_stale = True
-            self._began.set()
             self._tell()
+        finally:
+            self._began.set()
 
     def _tell(self) -> None:
         for listener in list(self._listeners):

@@ -21,11 +21,13 @@ from shared.client.live import Live, Shared
 from shared.client.presence_fold import PresenceState
 from shared.client.slot_source import SlotQuestion, SlotSource
 from shared.client.value import to_date
+from shared.slots.quantum import number
 
 if TYPE_CHECKING:  # which imports this when it is first needed
     from shared.client.client import Client
 
 _SESSION_BYTES: Final = 32
+_LONGEST_HOLD: Final = timedelta(days=31)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +74,15 @@ class LiveClient:
         hold_id: str,
         session: str | None,
     ) -> Hold:
-        """Returns a hold to enter."""
+        """Returns a hold to enter.
+
+        Raises:
+            OffGrid: The start is not a quarter hour.
+            ValueError: It is naive, or the length is out of range.
+        """
+        number(start)  # said here, before anything is asked
+        if not timedelta(0) < length <= _LONGEST_HOLD:
+            raise ValueError(f"a hold of {length} is not longer than 0 and at most 31 days")
         keeper = self._keeper(session or self._session)
         return Hold(keeper, resource_id, start, length, hold_id)
 
