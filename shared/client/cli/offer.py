@@ -14,6 +14,7 @@ from holdfast.catalog.v1.link_pb2 import ListEventTypesForResourceRequest
 from shared.client.cli import text
 from shared.client.cli.session import Session
 from shared.client.failure import HoldfastError
+from shared.client.selection import offers
 
 
 class Offer(NamedTuple):
@@ -58,16 +59,6 @@ def candidates(event_types: Iterable[EventType], duration: timedelta) -> list[Ev
     """Returns the active event types that offer the length, the narrowest first."""
     offering = [e for e in event_types if e.active and offers(e, duration)]
     return sorted(offering, key=lambda e: (count_lengths(e), e.event_type_id))
-
-
-def offers(event_type: EventType, duration: timedelta) -> bool:
-    """Whether the event type offers the length."""
-    if not event_type.HasField("flexible_duration"):
-        return any(o.ToTimedelta() == duration for o in event_type.duration_options)
-    flexible = event_type.flexible_duration
-    shortest, step = flexible.minimum.ToTimedelta(), flexible.step.ToTimedelta()
-    within = shortest <= duration <= flexible.maximum.ToTimedelta()
-    return within and (duration - shortest) % step == timedelta(0)
 
 
 def count_lengths(event_type: EventType) -> int:

@@ -6,6 +6,7 @@ import click
 import pytest
 
 from holdfast.catalog.v1.event_type_pb2 import EventType, FlexibleDuration
+from shared.client import selection
 from shared.client.cli import offer
 from shared.client.cli.parse import parse_length
 from shared.client.value import to_duration
@@ -64,7 +65,7 @@ def test_inactive_ones_and_other_lengths_are_no_candidates() -> None:
 def test_a_range_offers_its_steps(length: str, is_offered: bool) -> None:  # noqa: FBT001  # a table
     event_type = _flexible("any", "30m", "2h", "15m")
 
-    assert offer.offers(event_type, parse_length(length)) is is_offered
+    assert selection.offers(event_type, parse_length(length)) is is_offered
 
 
 def test_a_range_has_as_many_lengths_as_steps() -> None:

@@ -1,0 +1,61 @@
+"""Who else is choosing some time, and when it may be free again. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+
+from shared.client.day_merge import free_at
+from shared.client.live_hold import LiveHold
+from shared.slots.quantum import Span
+
+
+@dataclass(frozen=True, slots=True)
+class SlotPresence:
+    """How some time stands for one viewer.
+
+    Attributes:
+        others: The holds of others that touch it, in the order given.
+        own: The viewer's own that touch it.
+        is_reserved: Whether the others leave no free unit on some quantum of it.
+        free_at: When it is free unless somebody still renews, by presence's clock; None where
+            that cannot be told, since a hold in its way is renewed.
+    """
+
+    others: tuple[LiveHold, ...]
+    own: tuple[LiveHold, ...]
+    is_reserved: bool
+    free_at: datetime | None
+
+
+def slot_presence(
+    occupancy: Span,
+    holds: Iterable[LiveHold],
+    own_holder_id: str = "",
+    *,
+    units_free: int = 1,
+) -> SlotPresence:
+    """Returns how an occupancy of a resource stands.
+
+    Args:
+        occupancy: In absolute quanta, buffers included.
+        holds: Live holds of the resource.
+        own_holder_id: The viewer's; empty for somebody who holds nothing.
+        units_free: Units that bookings leave free throughout the occupancy.
+    """
+    touching = [hold for hold in holds if hold.span.overlaps(occupancy)]
+    others = tuple(hold for hold in touching if hold.holder_id != own_holder_id)
+    own = tuple(hold for hold in touching if hold.holder_id == own_holder_id)
+    is_reserved = _most_at_once(occupancy, others) >= units_free
+    return SlotPresence(
+        others, own, is_reserved, free_at(occupancy, others, units_free) if is_reserved else None
+    )
+
+
+def _most_at_once(occupancy: Span, holds: Iterable[LiveHold]) -> int:
+    """Returns how many of the holds cover the quantum that most of them cover."""
+    spans = [hold.span for hold in holds]
+    # It only grows where one of them begins.
+    starts = {max(span.first, occupancy.first) for span in spans}
+    return max((sum(s.first <= start < s.stop for s in spans) for start in starts), default=0)
