@@ -73,7 +73,9 @@ class DaysView:
         self._names = frozenset(asked.resource_ids)
         self._days = frozenset(asked.days)
         self._key = (asked.resource_ids, asked.days)
+        # All that is the watcher's is told up to here; its last message named the other.
         self._told = 0
+        self._named = 0
 
     def opening(self) -> Iterable[bytes]:
         """The state, or what changed since the token."""
@@ -82,7 +84,7 @@ class DaysView:
             return [self._state(watch_pb2.WATCH_EVENT_SNAPSHOT)]
         if resumed.epoch != self._known.epoch or resumed.revision > self._known.position:
             return [self._state(watch_pb2.WATCH_EVENT_RESET)]
-        self._told = resumed.revision
+        self._told = self._named = resumed.revision
         missed = [day for day in self._present() if day.state.version > resumed.revision]
         if not missed:
             self._told = self._known.position
@@ -107,6 +109,7 @@ class DaysView:
 
     def bookmark(self) -> bytes:
         """That all is told."""
+        self._named = self._told
         return _message(watch_pb2.WATCH_EVENT_BOOKMARK, (), self._told) + self._token()
 
     def _encode(self, change: DayChange) -> bytes | None:
@@ -118,12 +121,12 @@ class DaysView:
         return _message(watch_pb2.WATCH_EVENT_CHANGES, watched, change.feed)
 
     def _changes(self, body: bytes, version: int) -> bytes:
-        after = integer_field(_AFTER, self._told)
-        self._told = version
+        after = integer_field(_AFTER, self._named)
+        self._told = self._named = version
         return body + after + self._token()
 
     def _state(self, event: watch_pb2.WatchEvent.ValueType) -> bytes:
-        self._told = self._known.position
+        self._told = self._named = self._known.position
         return _message(event, self._present(), self._told) + self._token()
 
     def _present(self) -> Iterable[ChangedDay]:
@@ -136,7 +139,9 @@ class DaysView:
         return bytes_field(_TOKEN, self._asked.tokens.encode([position]))
 
 
-def _message(event: watch_pb2.WatchEvent.ValueType, days: Iterable[ChangedDay], version: int) -> bytes:
+def _message(
+    event: watch_pb2.WatchEvent.ValueType, days: Iterable[ChangedDay], version: int
+) -> bytes:
     response = pb.WatchDaysResponse(event=event, version=version)
     for resource_id, day, state in days:
         _add(response, resource_id, day, state)

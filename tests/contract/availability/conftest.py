@@ -44,7 +44,7 @@ async def served(settings: AvailabilitySettings) -> AsyncIterator[Caller]:
         started(settings, wired) as server,
         grpc.aio.insecure_channel(server.address) as channel,
     ):
-        yield Caller(channel)
+        yield Caller(channel, address=server.address)
 
 
 @pytest.fixture(scope="session")

@@ -161,15 +161,18 @@ class Refusal:
 class Caller:
     """Calls on behalf of one organization."""
 
-    def __init__(self, channel: grpc.aio.Channel, organization_id: str | None = None) -> None:
+    def __init__(
+        self, channel: grpc.aio.Channel, organization_id: str | None = None, *, address: str = ""
+    ) -> None:
         self.channel = channel
+        self.address = address
         self.availability = availability_pb2_grpc.AvailabilityServiceStub(channel)
         self.bookings = booking_pb2_grpc.BookingServiceStub(channel)
         self.organization_id = organization_id or f"org-{uuid.uuid4().hex}"
 
     def elsewhere(self) -> Caller:
         """A caller of another organization."""
-        return Caller(self.channel)
+        return Caller(self.channel, address=self.address)
 
     async def send(self, method: str, request: Any, timeout: float = 30) -> Any:
         """Sends a request and returns the response."""
