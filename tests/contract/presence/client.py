@@ -12,6 +12,7 @@ from typing import Any
 
 import grpc
 import pytest
+import redis.asyncio
 from google.protobuf.timestamp_pb2 import Timestamp
 from google.rpc import error_details_pb2
 from google.type import date_pb2
@@ -19,6 +20,7 @@ from grpc_status import rpc_status
 
 from holdfast.catalog.v1 import resource_pb2
 from holdfast.presence.v1 import presence_pb2, presence_pb2_grpc
+from tests.contract.presence.streams import Holding, Watching
 
 DAY = date(2027, 3, 9)
 START = datetime(2027, 3, 9, 14, tzinfo=UTC)
@@ -130,6 +132,7 @@ class Client:
 
     channel: grpc.aio.Channel
     organization_id: str = field(default_factory=new_organization)
+    address: str = ""
 
     @property
     def stub(self) -> presence_pb2_grpc.PresenceServiceStub:
@@ -186,6 +189,26 @@ class Client:
         )
         return list((await self.stub.GetDatePresence(request)).holds)
 
+    def watch(
+        self,
+        *resource_ids: str,
+        dates: tuple[date, ...] = (DAY,),
+        token: bytes = b"",
+        **options: Any,
+    ) -> Watching:
+        """Opens a watch; ends with the channel, or by ``cancel``."""
+        request = presence_pb2.WatchPresenceRequest(
+            organization_id=self.organization_id,
+            resource_ids=resource_ids or ("studio-a",),
+            dates=[date_pb2.Date(year=d.year, month=d.month, day=d.day) for d in dates],
+            resume_token=token,
+        )
+        return Watching(self.stub.WatchPresence(request, **options))
+
+    def hold(self, session: str, **options: Any) -> Holding:
+        """Opens a stream of holds; its first message is the first one sent."""
+        return Holding(self.stub.HoldStream(**options), self.organization_id, session)
+
     async def spans(self, *resource_ids: str, dates: tuple[date, ...] = (DAY,)) -> list[str]:
         """The holds as "resource HH:MM-HH:MM"."""
         return [
@@ -196,6 +219,12 @@ class Client:
 
 def moment(stamp: Timestamp) -> datetime:
     return stamp.ToDatetime(UTC)
+
+
+async def store_now(store: redis.asyncio.Redis) -> datetime:
+    """What time it is by the store's clock."""
+    seconds, microseconds = await store.time()
+    return datetime.fromtimestamp(seconds, UTC) + timedelta(microseconds=microseconds)
 
 
 def _clock(stamp: Timestamp) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 
 import grpc
 import pytest
+import redis.asyncio
 
 from services.presence.bootstrap import wired
 from services.presence.settings import PresenceSettings
@@ -25,7 +26,7 @@ async def served(settings: PresenceSettings) -> AsyncIterator[Client]:
         started(settings, wired) as running,
         grpc.aio.insecure_channel(running.address) as channel,
     ):
-        yield Client(channel)
+        yield Client(channel, address=running.address)
 
 
 @pytest.fixture
@@ -57,6 +58,13 @@ def serve(valkey_url: str, catalog_address: str) -> Serve:
         return served(PresenceSettings.model_validate(settings))
 
     return with_settings
+
+
+@pytest.fixture
+async def store(valkey_url: str) -> AsyncIterator[redis.asyncio.Redis]:
+    """The same store, seen from outside."""
+    async with redis.asyncio.Redis.from_url(valkey_url) as store:
+        yield store
 
 
 @pytest.fixture

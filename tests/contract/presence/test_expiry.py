@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 import pytest
 import redis.asyncio
 
-from tests.contract.presence.client import Client, moment, new_session, until
+from tests.contract.presence.client import Client, moment, new_session, store_now, until
 from tests.contract.presence.conftest import Serve
 
 SHORT = timedelta(seconds=0.3)
@@ -21,17 +21,6 @@ POLL_SECONDS = 0.002
 async def short(serve: Serve) -> AsyncIterator[Client]:
     async with serve(hold_timeout_seconds=SHORT.total_seconds()) as client:
         yield client
-
-
-@pytest.fixture
-async def store(valkey_url: str) -> AsyncIterator[redis.asyncio.Redis]:
-    async with redis.asyncio.Redis.from_url(valkey_url) as store:
-        yield store
-
-
-async def store_now(store: redis.asyncio.Redis) -> datetime:
-    seconds, microseconds = await store.time()
-    return datetime.fromtimestamp(seconds, UTC) + timedelta(microseconds=microseconds)
 
 
 async def test_a_hold_is_shown_up_to_its_last_instant_and_not_after(

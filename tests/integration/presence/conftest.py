@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterator
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from datetime import datetime, timedelta
 
 import pytest
@@ -22,6 +23,7 @@ MakeLog = Callable[..., RedisHoldLog]
 
 _TIMEOUT = timedelta(seconds=10)
 _LOG_LENGTH = 10_000
+_ALWAYS = Span(0, 4_000_000)
 
 
 async def keep(
@@ -39,6 +41,22 @@ async def keep(
         return None
     assert isinstance(verdict, Kept)
     return verdict.expires_at
+
+
+async def until(fact: Callable[[], Awaitable[bool]]) -> None:
+    """Asks again and again until the answer is yes."""
+    async with asyncio.timeout(10):
+        while not await fact():  # noqa: ASYNC110  # time passes in the store, without an event
+            await asyncio.sleep(0.005)
+
+
+async def until_dead(holds: RedisHolds, *resource_ids: str, span: Span = _ALWAYS) -> None:
+    """Waits until nobody holds any of the span."""
+
+    async def nobody_holds() -> bool:
+        return not await holds.live("org", resource_ids or ["studio-a"], span)
+
+    await until(nobody_holds)
 
 
 @pytest.fixture

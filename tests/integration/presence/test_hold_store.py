@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from typing import Any
 
@@ -13,13 +12,15 @@ import redis
 
 from services.presence.domain.hold import HoldKey, HoldRule, ResourceName, holder_of
 from services.presence.domain.refusal import SlotHeld
+from services.presence.domain.wish import Action, Keep, Leave, Wish
 from services.presence.storage.hold import RedisHolds
 from services.presence.storage.layout import PARTITIONS, holds_key
+from services.presence.storage.log import RedisHoldLog
 from services.presence.storage.script import Script, ScriptCall
 from services.presence.storage.server import HoldServer
 from shared.runtime.failure import StoreUnavailable
 from shared.slots.quantum import Span
-from tests.integration.presence.conftest import MOST_CONNECTIONS, MakeHolds, MakeLog, keep
+from tests.integration.presence.conftest import MOST_CONNECTIONS, MakeHolds, MakeLog, keep, until
 
 SHORT = timedelta(milliseconds=50)
 SPAN = Span(2_000_000, 2_000_004)
@@ -27,13 +28,6 @@ HOLDER = holder_of("org", "a-session-of-22-letters")
 RIVAL = holder_of("org", "another-session-of-many")
 OURS = HoldKey(HOLDER, "studio-a", "")
 THEIRS = HoldKey(RIVAL, "studio-a", "")
-
-
-async def until(fact: Callable[[], Awaitable[bool]]) -> None:
-    """Asks again and again until the answer is yes."""
-    async with asyncio.timeout(5):
-        while not await fact():  # noqa: ASYNC110  # time passes in the store, without an event
-            await asyncio.sleep(0.005)
 
 
 async def test_nothing_of_a_hold_is_left_after_it_but_what_is_told_of_it(
@@ -120,9 +114,16 @@ async def test_a_release_leaves_no_field(
 
 
 async def test_every_call_touches_the_keys_of_one_partition(
-    holds: RedisHolds, valkey_url: str
+    holds: RedisHolds, make_holds: MakeHolds, log: RedisHoldLog, valkey_url: str
 ) -> None:
     rooms = [f"room-{number}" for number in range(200)]
+    names = [ResourceName("org", room) for room in rooms]
+    many: list[Wish] = [
+        Keep(HoldKey(RIVAL, room, "late"), Span(100, 104), Action.RENEW, HoldRule.SHARED)
+        for room in rooms
+    ]
+    leaving: list[Wish] = [Leave(HoldKey(RIVAL, room, "late")) for room in rooms]
+    await make_holds(timeout=SHORT).fulfil(many)
     with redis.Redis.from_url(valkey_url) as watcher, watcher.monitor() as monitor:
         for room in rooms:
             await keep(holds, HoldKey(HOLDER, room, ""), SPAN, HoldRule.EXCLUSIVE)
@@ -130,6 +131,12 @@ async def test_every_call_touches_the_keys_of_one_partition(
         with pytest.raises(SlotHeld):
             await keep(holds, HoldKey(RIVAL, "room-0", ""), SPAN, HoldRule.EXCLUSIVE)
         await holds.live("org", rooms, SPAN)
+        await log.snapshot(names[:100])
+        await log.since(dict.fromkeys(names, 0))
+        await log.sweep()
+        await holds.fulfil(many)
+        await holds.fulfil(leaving)
+        await holds.fulfil(many)
         await holds.release(HOLDER, "room-0", None)
         await holds.release_all(HOLDER)
         with redis.Redis.from_url(valkey_url) as last:
