@@ -89,6 +89,11 @@ def decoder(decode: Callable[[bytes], object]) -> Callable[[bytes], object]:
     return decode_or_mark
 
 
+def encoded(message: Any) -> bytes:
+    """Serializes an answer, unless it is encoded already: once for many, or out of a cache."""
+    return message if type(message) is bytes else message.SerializeToString()
+
+
 def require_decoded(request: object) -> None:
     """Refuses a marked request.
 

@@ -14,6 +14,7 @@ from shared.runtime.call import (
     Context,
     Gate,
     decoder,
+    encoded,
     log_call,
     refuse,
     request_id,
@@ -116,7 +117,7 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
         return grpc.unary_unary_rpc_method_handler(
             call,
             request_deserializer=decoder(decode),
-            response_serializer=handler.response_serializer,
+            response_serializer=encoded,
         )
 
     async def _bounded(self, behavior: Behavior, request: Any, context: Context) -> Any:

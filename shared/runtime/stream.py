@@ -15,6 +15,7 @@ from shared.runtime.call import (
     Gate,
     Undecodable,
     decoder,
+    encoded,
     log_call,
     refuse,
     request_id,
@@ -52,7 +53,7 @@ class Streams:
         decode: Any = handler.request_deserializer
         options: dict[str, Any] = {
             "request_deserializer": decoder(decode),
-            "response_serializer": _encoded,
+            "response_serializer": encoded,
         }
         if handler.stream_stream is not None:
             behavior: Any = handler.stream_stream
@@ -124,8 +125,3 @@ async def _decoded(requests: AsyncIterator[Any]) -> AsyncIterator[Any]:
         if isinstance(request, Undecodable):
             require_decoded(request)
         yield request
-
-
-def _encoded(message: Any) -> bytes:
-    # What many watchers get is encoded once, before it comes here.
-    return message if type(message) is bytes else message.SerializeToString()

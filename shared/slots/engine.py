@@ -5,12 +5,13 @@ All three read the same offered starts, so a start is listed, counted and accept
 
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime, timedelta
+from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 from shared.slots.admission import check
 from shared.slots.bitmap import quanta
 from shared.slots.opening import open_bitmaps, open_intervals
-from shared.slots.plan import plan_dates, plan_day
+from shared.slots.plan import Plan, plan_dates, plan_day
 from shared.slots.rule import BookingRules
 from shared.slots.schedule import Schedule
 from shared.slots.slot import Slot
@@ -72,10 +73,7 @@ def day_slots(
         DateOutOfRange: The date is outside the supported calendar.
     """
     found = plan_day(schedule, rules, day, duration, viewer_zone)
-    base, origin, end = found.base, found.base + found.before, found.base + found.occupied
-    return [
-        Slot(origin + index, base + index, end + index) for index in quanta(found.free(busy, now))
-    ]
+    return list(_slots(found, found.free(busy, now)))
 
 
 def month(
@@ -118,3 +116,11 @@ def days_needed(
     if first == last:  # the plan that ``day_slots`` will ask for
         return plan_day(schedule, rules, first, duration, viewer_zone).days
     return plan_dates(schedule, rules, first, last, duration, viewer_zone).days
+
+
+@lru_cache(maxsize=2048)
+def _slots(plan: Plan, free: int) -> tuple[Slot, ...]:
+    # Making the slots costs more than finding them, and most resources that share hours have the
+    # same ones free: all of them.
+    base, origin, end = plan.base, plan.base + plan.before, plan.base + plan.occupied
+    return tuple(Slot(origin + index, base + index, end + index) for index in quanta(free))
