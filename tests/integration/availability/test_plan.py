@@ -15,6 +15,7 @@ from services.availability.app.port import BookingFilter, Cursor
 from services.availability.domain.booking import BookingState
 from services.availability.storage.booking import ONE, page_query
 from services.availability.storage.day import OF_RESOURCE, OF_RESOURCES
+from services.availability.storage.feed import FEED
 from services.availability.storage.ledger import ANSWER, ANSWER_AND_BOOKING, parameters_of_create
 from services.availability.storage.purge import PURGE
 from services.availability.storage.session import options_for
@@ -47,7 +48,12 @@ insert into request_keys
   select 'org-crowded', 'CreateBooking', gen_random_uuid(), '', '',
     now() - n * interval '1 minute'
   from generate_series(0, 9999) n;
-insert into feeds values ('org-crowded', 1);
+insert into feeds values ('org-crowded', 30000);
+insert into outbox
+  select case when n % 3 = 0 then 'org-quiet' else 'org-crowded' end, n, 0, 'created', 'b' || n,
+    jsonb_build_object('days', jsonb_build_array(
+      jsonb_build_array('r1', date '2027-03-08', repeat('10', 48)))), now()
+  from generate_series(1, 30000) n;
 insert into days
   select 'org-quiet', 'r0', date '2027-03-08' + d, repeat('10', 48)::bit(96), 1
   from generate_series(0, 2) d;
@@ -92,6 +98,7 @@ STATEMENTS: dict[str, tuple[LiteralString, Mapping[str, Any]]] = {
     "days of resources": (OF_RESOURCES, {"org": CROWDED, "resources": ["r1", "r2"]} | DAYS),
     "an answer": (ANSWER, KEY),
     "an answer and a booking": (ANSWER_AND_BOOKING, KEY | {"id": "b7"}),
+    "feed": (FEED, {"orgs": [CROWDED, QUIET], "positions": [29_990, 29_995], "limit": 1_000}),
     "a booking": (ONE, {"org": CROWDED, "id": "b7"}),
     "create": (CREATE, CREATION),
     "change": (CHANGE, CHANGING),
@@ -176,6 +183,21 @@ def test_rows_are_looked_up_though_the_plan_was_made_on_empty_tables(
     # The purge deletes a thousand; a list reads 51, the items of each and what it skips.
     most = 5_000 if name == "purge" else 2_000 if "bookings" in name else 60
     assert pages(plan) <= most
+
+
+def test_a_look_at_the_feed_goes_straight_to_what_is_new(plans: Plans) -> None:
+    nothing_new = {"orgs": [CROWDED], "positions": [30_000], "limit": 1_000}
+    far_behind = {"orgs": [CROWDED], "positions": [0], "limit": 1_000}
+
+    idle = plans.explained("feed", nothing_new)
+    behind = plans.explained("feed", far_behind)
+
+    indexes = [node["Index Name"] for node in idle if "Relation Name" in node]
+    assert sorted(indexes) == ["feeds_pkey", "outbox_pkey"]
+    assert pages(idle) <= 10
+    # 20,000 rows wait; a reading looks at a thousand, in the order of the key.
+    (scan,) = (node for node in behind if node.get("Index Name") == "outbox_pkey")
+    assert scan["Actual Rows"] * scan["Actual Loops"] == 1_000
 
 
 def pages(plan: list[Mapping[str, Any]]) -> int:
