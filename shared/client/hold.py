@@ -10,6 +10,9 @@ from enum import Enum
 from types import TracebackType
 from typing import Protocol, Self
 
+from shared.slots.quantum import number
+from shared.slots.rule import MAX_BOOKING
+
 
 class HoldState(Enum):
     """Where a hold stands."""
@@ -48,6 +51,18 @@ class HoldStatus:
     expires_at: datetime | None = None
 
 
+def check_time(start: datetime, length: timedelta) -> None:
+    """Refuses, before anything is asked, time that nobody could hold.
+
+    Raises:
+        OffGrid: The start is not a quarter hour.
+        ValueError: It is naive, or the length is out of range.
+    """
+    number(start)
+    if not timedelta(0) < length <= MAX_BOOKING:
+        raise ValueError(f"a hold of {length} is not longer than 0 and at most 31 days")
+
+
 class Keeper(Protocol):
     """What keeps a session's holds."""
 
@@ -80,6 +95,7 @@ class Hold:
         self.status = HoldStatus(HoldState.HOLDING)
         self._keeper = keeper
         self._changed = asyncio.Event()
+        self._turn = asyncio.Lock()
         self._moving: asyncio.Future[bool] | None = None
         self._kept: tuple[datetime, timedelta] | None = None
 
@@ -131,19 +147,31 @@ class Hold:
     async def move(self, start: datetime, length: timedelta) -> bool:
         """Swaps it for other time in one step: never both, never none.
 
+        Moves asked for at once happen one after the other.
+
+        Args:
+            start: From when: aware, a quarter hour.
+            length: How long, more than 0; rounded up to a quarter hour.
+
         Returns:
             Whether the new time is held. If not, ``reason`` says why, and the old time is
             still held, unless the hold has ended.
+
+        Raises:
+            OffGrid: The start is not a quarter hour.
+            ValueError: It is naive, or the length is out of range.
         """
-        if self.state in ENDED or self._moving is not None:
-            return False
-        self._moving = asyncio.get_running_loop().create_future()
-        self.start, self.length = start, length
-        self._keeper.moved(self)
-        try:
-            return await self._moving
-        finally:
-            self._moving = None
+        check_time(start, length)
+        async with self._turn:
+            if self.state in ENDED:
+                return False
+            self._moving = asyncio.get_running_loop().create_future()
+            self.start, self.length = start, length
+            self._keeper.moved(self)
+            try:
+                return await self._moving
+            finally:
+                self._moving = None
 
     def note_held(self, holder_id: str, expires_at: datetime) -> None:
         """Takes the answer that it is held; its keeper calls this."""
@@ -158,7 +186,8 @@ class Hold:
         Returns:
             Whether the old time must be asked for again: only the move was refused.
         """
-        if self._moving is not None and self._kept is not None:
+        # Whoever asked for the move may have gone: the old time is held all the same.
+        if self._kept is not None and self._kept != (self.start, self.length):
             self.start, self.length = self._kept
             self._become(HoldStatus(HoldState.HELD, reason, metadata, self.expires_at))
             self._settle_move(is_moved=False)
@@ -186,6 +215,8 @@ class Hold:
         self._changed = asyncio.Event()
 
     async def __aenter__(self) -> Self:
+        if self.state in ENDED:
+            raise RuntimeError("a hold is entered once; ask the client for another one")
         self._keeper.add(self)
         return self
 

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import random
+import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any, Final
 
 import grpc
@@ -20,11 +23,18 @@ from shared.client.value import from_date, from_timestamp, to_duration, to_times
 
 UNREACHABLE: Final = "UNREACHABLE"
 
-_ANSWER_SECONDS: Final = 3.0
+# Of the time between two heartbeats: late enough for a slow store, early enough for another try.
+_ANSWER_SHARE: Final = 0.6
 _LEAVE_SECONDS: Final = 2.0
 _FIRST_WAIT_SECONDS: Final = 0.1
 _LONGEST_WAIT_SECONDS: Final = 1.0
 _RENEW_SECONDS: Final = 5.0  # until the first answer says otherwise
+# A hold outlives its last heartbeat by twice the time between two.
+_LIFE: Final = 2
+# More than one stream keeps are refused here: there, they would end it.
+_MOST_HOLDS: Final = 100
+_NOTHING: Final[Mapping[str, str]] = MappingProxyType({})
+_KEPT_FIELD: Final = re.compile(r"keep\[(\d+)\]")
 # What another stream would get, too. All else is tried again for as long as the holds live.
 _FINAL: Final = frozenset(
     {
@@ -37,6 +47,14 @@ _FINAL: Final = frozenset(
 
 _Name = tuple[str, str]
 _Call = grpc.aio.StreamStreamCall[pb.HoldStreamRequest, pb.HoldStreamResponse]
+
+
+@dataclass(frozen=True, slots=True)
+class _Leaving:
+    """A hold to be released, and who waits for it."""
+
+    until: float  # by then it has expired
+    released: asyncio.Event = field(default_factory=asyncio.Event)
 
 
 class HoldKeeper:
@@ -70,9 +88,10 @@ class HoldKeeper:
         self._patience_seconds = patience_seconds
         self._known = known
         self._holds: dict[_Name, Hold] = {}
-        self._deadlines: dict[_Name, float] = {}
+        self._expiries: dict[_Name, asyncio.TimerHandle] = {}
         self._asking: set[_Name] = set()
-        self._leaving: dict[_Name, asyncio.Future[None]] = {}
+        self._asked: list[_Name] = []
+        self._leaving: dict[_Name, _Leaving] = {}
         self._wanted = asyncio.Event()
         self._renew_seconds = _RENEW_SECONDS
         self._task: asyncio.Task[None] | None = None
@@ -87,8 +106,11 @@ class HoldKeeper:
         name = _name(hold)
         if name in self._holds:
             raise ValueError(f"{hold.resource_id} is held as {hold.hold_id!r} already")
+        if len(self._holds) >= _MOST_HOLDS:
+            hold.note_refused("TOO_MANY_HOLDS", {"limit": str(_MOST_HOLDS)})
+            return
         self._holds[name] = hold
-        self._deadlines[name] = time.monotonic() + self._patience_seconds
+        self._expire_at(name, time.monotonic() + self._patience_seconds)
         self.moved(hold)
         if self._task is None or self._task.done():
             self._task = asyncio.create_task(self._run())
@@ -104,14 +126,12 @@ class HoldKeeper:
         if self._holds.get(name) is not hold:
             return
         self._drop(name)
-        released: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._leaving[name] = released
-        self._wanted.set()
+        leaving = self._release(name)
         try:
             async with asyncio.timeout(_LEAVE_SECONDS):
-                await released
+                await leaving.released.wait()
         except TimeoutError:  # it expires by itself
-            self._leaving.pop(name, None)
+            return
 
     async def close(self) -> None:
         """Leaves every hold and ends the stream."""
@@ -122,20 +142,28 @@ class HoldKeeper:
 
     async def _run(self) -> None:
         failures = 0
-        while self._holds or self._leaving:
-            try:
-                await self._talk()
-                failures = 0
-            except HoldfastError as failure:
-                if failure.code in _FINAL:
-                    self._refuse(failure)
-                failures += 1
-            except TimeoutError:
-                failures += 1
-            self._lose_overdue()
-            self._asking.update(self._holds)
-            await asyncio.sleep(_wait_seconds(failures))
-            self._lose_overdue()
+        try:
+            while self._has_work():
+                try:
+                    await self._talk()
+                    failures = 0
+                except HoldfastError as failure:
+                    if failure.code in _FINAL:
+                        self._refuse(failure)
+                    failures += 1
+                except TimeoutError:
+                    failures += 1
+                await asyncio.sleep(_wait_seconds(failures))
+        except Exception:
+            # A bug must not leave anybody waiting for an answer that never comes.
+            for hold in list(self._holds.values()):
+                self._end(hold, "INTERNAL")
+            raise
+
+    def _has_work(self) -> bool:
+        now = time.monotonic()
+        self._leaving = {n: left for n, left in self._leaving.items() if left.until > now}
+        return bool(self._holds or self._leaving)
 
     async def _talk(self) -> None:
         """Talks over one stream until nothing is held any more.
@@ -145,48 +173,55 @@ class HoldKeeper:
             TimeoutError: No answer came in time.
         """
         call = self._presence.HoldStream()
+        # A stream that ends in a pause is replaced at once, not when the next renewal is due.
+        call.add_done_callback(lambda _: self._wanted.set())
         self._asking.update(self._holds)
         is_first = True
         try:
-            while self._holds or self._leaving:
+            while self._has_work():
                 await self._exchange(call, is_first=is_first)
                 is_first = False
-                await self._pause()
+                if self._holds:
+                    await self._pause()
             await call.done_writing()
         except grpc.aio.AioRpcError as error:
             raise decode(error, "presence") from error
-        except asyncio.InvalidStateError:  # the stream ended while it was written to
-            raise _broken() from None
+        except asyncio.InvalidStateError:  # it had ended before it was written to
+            raise await _end_of(call) from None
         finally:
             call.cancel()
 
     async def _exchange(self, call: _Call, *, is_first: bool) -> None:
         self._wanted.clear()
         request = pb.HoldStreamRequest()
-        if is_first:
-            request.organization_id, request.session = self._organization_id, self._session
         leaving, self._leaving = self._leaving, {}
         for resource_id, hold_id in leaving:
             request.leave.add(resource_id=resource_id, hold_id=hold_id)
         asking, self._asking = self._asking, set()
-        for name in asking & self._holds.keys():
+        self._asked = sorted(asking & self._holds.keys())
+        for name in self._asked:
             _ask(request, self._holds[name])
         sent_at = time.monotonic()
         try:
-            async with asyncio.timeout(_ANSWER_SECONDS):
+            async with asyncio.timeout(_ANSWER_SHARE * self._renew_seconds):
+                if is_first:
+                    # Asks for nothing: its answer names the holder before anybody, a view of
+                    # this client least of all, can be told of that holder's holds. Alone: a
+                    # write to a stream that was refused would hide why.
+                    await call.write(self._introduction())
+                    self._take_in(await _read(call), sent_at)
                 await call.write(request)
-                answer = await call.read()
+                answer = await _read(call)
         except BaseException:
             # Whoever leaves still waits for an answer: the next stream brings it.
             self._leaving = leaving | self._leaving
             raise
-        if answer is grpc.aio.EOF:
-            self._leaving = leaving | self._leaving
-            raise _broken()
-        self._take_in(answer, sent_at)  # type: ignore[arg-type]  # no end of the stream
-        for released in leaving.values():
-            if not released.done():
-                released.set_result(None)
+        self._take_in(answer, sent_at)
+        for left in leaving.values():
+            left.released.set()
+
+    def _introduction(self) -> pb.HoldStreamRequest:
+        return pb.HoldStreamRequest(organization_id=self._organization_id, session=self._session)
 
     def _take_in(self, answer: pb.HoldStreamResponse, sent_at: float) -> None:
         self._renew_seconds = answer.renew_after.ToTimedelta().total_seconds()
@@ -199,8 +234,7 @@ class HoldKeeper:
             if hold is None or name in self._asking:
                 continue  # left, or asked for something else meanwhile
             if result.state == pb.HOLD_STATE_HELD:
-                # A hold outlives its last heartbeat by twice the time between two.
-                self._deadlines[name] = sent_at + 2 * self._renew_seconds
+                self._expire_at(name, sent_at + _LIFE * self._renew_seconds)
                 hold.note_held(answer.holder_id, from_timestamp(result.expire_time))
             elif result.state == pb.HOLD_STATE_ENDED:
                 self._drop(name)
@@ -221,32 +255,65 @@ class HoldKeeper:
         except TimeoutError:
             return
 
-    def _lose_overdue(self) -> None:
-        now = time.monotonic()
-        for name, deadline in list(self._deadlines.items()):
-            if deadline <= now:
-                hold = self._holds[name]
-                self._drop(name)
-                hold.note_refused(UNREACHABLE, {})
-                if hold.state is HoldState.HELD:  # in the middle of a move: it is lost all the same
-                    hold.note_ended(HoldStatus(HoldState.LOST, UNREACHABLE))
+    def _expire_at(self, name: _Name, deadline: float) -> None:
+        """Takes the hold for lost then, unless an answer comes before."""
+        if name in self._expiries:
+            self._expiries[name].cancel()
+        loop = asyncio.get_running_loop()
+        wait = max(0.0, deadline - time.monotonic())
+        self._expiries[name] = loop.call_later(wait, self._lose, name)
+
+    def _lose(self, name: _Name) -> None:
+        hold = self._holds[name]
+        self._end(hold, UNREACHABLE)
+        # Should the stream come back to life, it must not keep what its holder was told is lost.
+        self._release(name)
+
+    def _release(self, name: _Name) -> _Leaving:
+        until = time.monotonic() + _LIFE * self._renew_seconds
+        leaving = self._leaving[name] = self._leaving.get(name) or _Leaving(until)
+        self._wanted.set()
+        return leaving
 
     def _refuse(self, failure: HoldfastError) -> None:
-        """Gives up what was just asked for; where nothing was, everything."""
+        """Gives up what is at fault, else what was just asked for, else everything."""
+        found = [_KEPT_FIELD.match(violation.field) for violation in failure.fields]
+        indexes = {int(match[1]) for match in found if match}
+        named = [self._asked[index] for index in indexes if index < len(self._asked)]
+        at_fault = [self._holds[name] for name in named if name in self._holds]
         unanswered = [hold for hold in self._holds.values() if not hold.is_settled]
-        for hold in unanswered or list(self._holds.values()):
-            self._drop(_name(hold))
-            if hold.note_refused(failure.reason, failure.metadata):
-                hold.note_ended(HoldStatus(HoldState.LOST, failure.reason, failure.metadata))
+        for hold in at_fault or unanswered or list(self._holds.values()):
+            self._end(hold, failure.reason, failure.metadata)
+
+    def _end(self, hold: Hold, reason: str, metadata: Mapping[str, str] = _NOTHING) -> None:
+        self._drop(_name(hold))
+        if hold.note_refused(reason, metadata):  # only a move: its old time is lost all the same
+            hold.note_ended(HoldStatus(HoldState.LOST, reason, metadata))
 
     def _drop(self, name: _Name) -> None:
         self._holds.pop(name, None)
-        self._deadlines.pop(name, None)
         self._asking.discard(name)
+        if expiry := self._expiries.pop(name, None):
+            expiry.cancel()
 
 
 def _name(hold: Hold) -> _Name:
     return hold.resource_id, hold.hold_id
+
+
+async def _end_of(call: _Call) -> HoldfastError:
+    try:
+        await call.read()
+    except grpc.aio.AioRpcError as error:
+        return decode(error, "presence")
+    return _broken()
+
+
+async def _read(call: _Call) -> pb.HoldStreamResponse:
+    answer = await call.read()
+    if answer is grpc.aio.EOF:
+        raise _broken()
+    return answer  # type: ignore[return-value]  # no end of the stream
 
 
 def _ask(request: pb.HoldStreamRequest, hold: Hold) -> None:

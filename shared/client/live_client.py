@@ -15,19 +15,17 @@ from holdfast.presence.v1.presence_pb2 import WatchPresenceRequest
 from shared.client import days_fold, presence_fold
 from shared.client.days_fold import DaysState
 from shared.client.follow import Following
-from shared.client.hold import Hold
+from shared.client.hold import Hold, check_time
 from shared.client.hold_keeper import HoldKeeper
 from shared.client.live import Live, Shared
 from shared.client.presence_fold import PresenceState
 from shared.client.slot_source import SlotQuestion, SlotSource
 from shared.client.value import to_date
-from shared.slots.quantum import number
 
 if TYPE_CHECKING:  # which imports this when it is first needed
     from shared.client.client import Client
 
 _SESSION_BYTES: Final = 32
-_LONGEST_HOLD: Final = timedelta(days=31)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,9 +78,7 @@ class LiveClient:
             OffGrid: The start is not a quarter hour.
             ValueError: It is naive, or the length is out of range.
         """
-        number(start)  # said here, before anything is asked
-        if not timedelta(0) < length <= _LONGEST_HOLD:
-            raise ValueError(f"a hold of {length} is not longer than 0 and at most 31 days")
+        check_time(start, length)
         keeper = self._keeper(session or self._session)
         return Hold(keeper, resource_id, start, length, hold_id)
 
