@@ -27,9 +27,11 @@ if TYPE_CHECKING:  # each contract is loaded when its service is first asked
     from holdfast.catalog.v1.catalog_pb2_grpc import CatalogServiceStub
     from holdfast.presence.v1.presence_pb2_grpc import PresenceServiceStub
     from shared.client.day_view import DayView
+    from shared.client.days_fold import DaysEvent
     from shared.client.hold import Hold
-    from shared.client.live_client import DaysPicture, LiveClient, PresencePicture
+    from shared.client.live_client import LiveClient
     from shared.client.month_view import MonthView
+    from shared.client.presence_fold import PresenceEvent
 
 _PAGE_SIZE: Final = 500
 
@@ -240,6 +242,7 @@ class Client:
         duration: timedelta,
         *,
         time_zone: str = "",
+        session: str | None = None,
     ) -> DayView:
         """Follows one day: ``async with client.day_view(...) as view: async for p in view``.
 
@@ -249,6 +252,7 @@ class Client:
             day: The local date.
             duration: One of the lengths on offer.
             time_zone: Whose date; empty for the schedule's zone.
+            session: Whose holds are the viewer's own, as in ``hold``; by default the client's.
 
         Raises:
             HoldfastError: At entering, or while it is read: it cannot be told.
@@ -257,7 +261,7 @@ class Client:
         from shared.client.slot_source import SlotQuestion  # noqa: PLC0415
 
         asked = SlotQuestion(resource_id, event_type_id, day, duration, time_zone)
-        return DayView(self.live, asked)
+        return DayView(self.live, asked, session)
 
     def month_view(
         self,
@@ -281,8 +285,10 @@ class Client:
 
     def watch_presence(
         self, resource_ids: Sequence[str], dates: Iterable[date]
-    ) -> AsyncIterator[PresencePicture]:
-        """Yields the live holds of resources on UTC dates, then again after every change.
+    ) -> AsyncIterator[PresenceEvent]:
+        """Iterates over the live holds of resources on UTC dates: the state, then each change.
+
+        Resumes wherever the stream breaks, and says so: STALE while presence is not heard.
 
         Raises:
             HoldfastError: Refused, or presence was not reached at the start.
@@ -291,8 +297,10 @@ class Client:
 
     def watch_days(
         self, resource_ids: Sequence[str], dates: Iterable[date]
-    ) -> AsyncIterator[DaysPicture]:
-        """Yields the taken quanta of UTC dates, then again after every change.
+    ) -> AsyncIterator[DaysEvent]:
+        """Iterates over what is taken of UTC dates: the state, then each change.
+
+        Resumes wherever the stream breaks, and says so: STALE while availability is not heard.
 
         Raises:
             HoldfastError: Refused, or availability was not reached at the start.

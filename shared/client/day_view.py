@@ -9,13 +9,11 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-from shared.client.day_merge import OfferedSlots, ViewSlot, merge
+from shared.client.day_merge import ViewSlot, merge
 from shared.client.days_fold import DayKey, DaysState, DayState
-from shared.client.live import Live
 from shared.client.live_hold import LiveHold
-from shared.client.presence_fold import PresenceState
-from shared.client.slot_source import SlotQuestion, SlotSource
-from shared.slots.quantum import QUANTA_PER_DAY, day_number
+from shared.client.slot_source import SlotAnswer, SlotQuestion, SlotSource
+from shared.slots.quantum import QUANTA_PER_DAY, Span, day_number
 
 if TYPE_CHECKING:  # the client makes views
     from shared.client.live_client import LiveClient
@@ -27,12 +25,13 @@ class DayPicture:
 
     Attributes:
         slots: Every start of the length, available or reserved, by time.
-        holds: Live holds of the resource on the days that these starts touch, others' and one's
-            own.
+        holds: Live holds of the resource on the UTC days that the date and its starts touch,
+            others' and one's own, by time.
         days: The taken quanta of those days.
         time_zone: The zone in which the date was read.
         holder_id: The viewer's own, to know own holds; empty before the first hold.
-        is_stale: Whether something may have changed that could not be told yet.
+        is_stale: Whether something may have changed that could not be told yet: a stream is
+            broken, or the starts could not be asked for again after a booking.
     """
 
     slots: tuple[ViewSlot, ...]
@@ -48,35 +47,43 @@ class DayView:
 
     Entering asks for the free starts once and subscribes to bookings and holds. A hold changes
     the picture without any call; a booking on these days causes one. Views of one client share
-    calls and subscriptions. While something is asked again or a stream is resumed, the last
-    picture stays, marked as stale. Belongs to one event loop; one reader iterates.
+    calls and subscriptions. The last picture stays while something is asked again or a stream is
+    resumed. Belongs to one event loop; one reader iterates.
     """
 
-    def __init__(self, live: LiveClient, question: SlotQuestion) -> None:
+    _source: SlotSource
+
+    def __init__(self, live: LiveClient, question: SlotQuestion, session: str | None) -> None:
         self._live = live
         self._question = question
+        self._session = session
         self._stack = AsyncExitStack()
         self._changed = asyncio.Event()
-        self._source: SlotSource
-        self._days: Live[DaysState]
-        self._presence: Live[PresenceState]
 
     @property
     def picture(self) -> DayPicture:
         """What there is to see now."""
-        answer = self._source.answer
-        assert answer is not None  # entering waited for it
-        holds = self._presence.state.of(self._question.resource_id)
-        own = self._live.holder_id
-        days = self._days.state.days
+        source, answer = self._source, self._source.answer
+        shown = _span(answer)
+        known = source.presence.state.of(self._question.resource_id)
+        holds = tuple(hold for hold in known if hold.span.overlaps(shown))
+        own = self._live.holder_id(self._session)
+        days = source.days.state
         return DayPicture(
-            tuple(merge(answer.slots, holds, own, taken=_taken(answer.slots, days))),
+            tuple(merge(answer.slots, holds, own, taken=_taken(answer, days))),
             holds,
-            days,
+            {key: state for key, state in days.days.items() if key.date in answer.dates},
             answer.time_zone,
             own,
-            self._source.is_stale or self._days.is_stale or self._presence.is_stale,
+            source.is_stale or source.days.is_stale or source.presence.is_stale,
         )
+
+    def refresh(self) -> None:
+        """Asks for the starts again.
+
+        For what no watch tells: the catalog changed, or time has gone by.
+        """
+        self._source.refresh()
 
     async def __aenter__(self) -> Self:
         try:
@@ -106,9 +113,8 @@ class DayView:
         shown: DayPicture | None = None
         while True:
             self._changed.clear()
-            for part in (self._source, self._days, self._presence):
-                if part.failure is not None:
-                    raise part.failure
+            if self._source.failure is not None:
+                raise self._source.failure
             picture = self.picture
             if picture != shown:
                 shown = picture
@@ -116,28 +122,29 @@ class DayView:
             await self._changed.wait()
 
     async def _begin(self) -> None:
-        live, asked = self._live, self._question
         enter = self._stack.enter_async_context
-        self._source = await enter(live.shared_slots(asked))
-        answer = await self._source.began()
-        dates = sorted(key.date for key in answer.versions) or [asked.date]
-        self._days = await enter(live.live_days([asked.resource_id], dates))
-        self._presence = await enter(live.live_presence([asked.resource_id], dates))
-        await self._days.began()
-        await self._presence.began()
+        if self._session is not None:
+            self._live.introduce(self._session)
+        await enter(self._live.heard_by(self._changed.set))
+        self._source = await enter(self._live.shared_slots(self._question))
+        await self._source.began()
         self._source.listen(self._changed.set)
         self._stack.callback(self._source.unlisten, self._changed.set)
-        await enter(self._days.heard_by(self._source.check))
-        await enter(self._days.heard_by(self._changed.set))
-        await enter(self._presence.heard_by(self._changed.set))
-        await enter(live.heard_by(self._changed.set))
-        self._source.follow(self._days)
 
 
-def _taken(slots: OfferedSlots, days: Mapping[DayKey, DayState]) -> int:
-    """Returns what bookings took since the starts were asked for, until they are asked again."""
+def _span(answer: SlotAnswer) -> Span:
+    """Returns the days shown as one span."""
+    first, last = day_number(answer.dates[0]), day_number(answer.dates[-1])
+    return Span(first * QUANTA_PER_DAY, (last + 1) * QUANTA_PER_DAY)
+
+
+def _taken(answer: SlotAnswer, days: DaysState) -> int:
+    """Returns what was booked since the starts were asked for, until they are asked again."""
     taken = 0
-    for key, state in days.items():
-        shift = day_number(key.date) * QUANTA_PER_DAY - slots.base
-        taken |= state.busy << shift if shift >= 0 else state.busy >> -shift
+    for key, version in answer.versions.items():
+        state = days.days.get(key)
+        # An answer may be ahead of the watch: then the watch is the one that is out of date.
+        if state is not None and state.version > version:
+            shift = day_number(key.date) * QUANTA_PER_DAY - answer.slots.base
+            taken |= state.busy << shift if shift >= 0 else state.busy >> -shift
     return taken

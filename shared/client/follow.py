@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import random
 import time
 from collections.abc import AsyncGenerator
@@ -19,6 +20,10 @@ _SILENCE_SECONDS: Final = 12.0
 _FIRST_WAIT_SECONDS: Final = 0.2
 _LONGEST_WAIT_SECONDS: Final = 3.0
 _RESUMABLE: Final = frozenset({grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.RESOURCE_EXHAUSTED})
+# How broken connections end calls, when no service spoke.
+_BROKEN: Final = frozenset(
+    {grpc.StatusCode.CANCELLED, grpc.StatusCode.INTERNAL, grpc.StatusCode.UNKNOWN}
+)
 _REFUSED_RESUME: Final = "INVALID_RESUME_TOKEN"
 
 
@@ -36,14 +41,19 @@ _Response = TypeVar("_Response", bound=_Told)
 
 
 class Following(Generic[_Request, _Response]):
-    """One watch, over as many streams as it takes."""
+    """One watch, over as many streams as it takes.
+
+    Attributes:
+        is_anew: Whether the message just yielded begins the watch anew, because the service
+            would not resume it: what was told before may not fit it.
+    """
 
     def __init__(
         self,
         method: grpc.aio.UnaryStreamMultiCallable[_Request, _Response],
         request: _Request,
         *,
-        patience_seconds: float,
+        patience_seconds: float | None,
         silence_seconds: float = _SILENCE_SECONDS,
     ) -> None:
         """Asks nothing yet.
@@ -51,33 +61,43 @@ class Following(Generic[_Request, _Response]):
         Args:
             method: The watch's method.
             request: What is watched; its resume token is set here.
-            patience_seconds: How long the first message may take, repetitions included.
+            patience_seconds: How long the first message may take, repetitions included; None
+                for as long as it likes.
             silence_seconds: After how long without a message a stream counts as broken.
         """
         self._method = method
         self._request = request
-        self._give_up_at = time.monotonic() + patience_seconds
+        self._give_up_at = (
+            math.inf if patience_seconds is None else time.monotonic() + patience_seconds
+        )
         self._silence_seconds = silence_seconds
+        self.is_anew = False
         self._failures = 0
         self._has_begun = False
 
-    async def messages(self) -> AsyncGenerator[_Response | None]:
-        """Yields each message, and None whenever the stream broke and is to be resumed.
+    async def messages(self) -> AsyncGenerator[_Response | HoldfastError]:
+        """Yields each message and, whenever the stream broke and is to be resumed, why.
 
         Raises:
             HoldfastError: Refused, or no first message in time.
         """
         while True:
+            # A resumed stream goes on; one without a token tells everything again.
+            self.is_anew = self._has_begun and not self._request.resume_token
             call = self._method(self._request)
+            begun_at = time.monotonic()
             try:
                 while True:
                     yield await self._next(call)
+                    self.is_anew = False
             except _Broken as broken:
                 failure = broken.failure
             finally:
                 call.cancel()
             self._judge(failure)
-            yield None
+            yield failure
+            if time.monotonic() - begun_at > _LONGEST_WAIT_SECONDS:
+                self._failures = 0  # one that ends at once again and again is left in peace
             await asyncio.sleep(self._wait_seconds(failure))
 
     async def _next(self, call: grpc.aio.UnaryStreamCall[_Request, _Response]) -> _Response:
@@ -93,7 +113,6 @@ class Following(Generic[_Request, _Response]):
         found: _Response = message  # type: ignore[assignment]  # no end of the stream
         self._request.resume_token = found.resume_token
         self._has_begun = True
-        self._failures = 0
         return found
 
     def _judge(self, failure: HoldfastError) -> None:
@@ -101,7 +120,8 @@ class Following(Generic[_Request, _Response]):
         if failure.reason == _REFUSED_RESUME and self._request.resume_token:
             self._request.resume_token = b""
             return
-        if failure.code not in _RESUMABLE:
+        is_broken = failure.code in _BROKEN and not failure.is_answer
+        if failure.code not in _RESUMABLE and not is_broken:
             raise failure
         if not self._has_begun and time.monotonic() >= self._give_up_at:
             raise failure

@@ -95,6 +95,7 @@ class HoldKeeper:
         self._wanted = asyncio.Event()
         self._renew_seconds = _RENEW_SECONDS
         self._task: asyncio.Task[None] | None = None
+        self._is_nameless = False
         self.holder_id = ""
 
     def add(self, hold: Hold) -> None:
@@ -112,8 +113,12 @@ class HoldKeeper:
         self._holds[name] = hold
         self._expire_at(name, time.monotonic() + self._patience_seconds)
         self.moved(hold)
-        if self._task is None or self._task.done():
-            self._task = asyncio.create_task(self._run())
+        self._begin()
+
+    def introduce(self) -> None:
+        """Learns the session's ``holder_id``, though it holds nothing here."""
+        self._is_nameless = not self.holder_id
+        self._begin()
 
     def moved(self, hold: Hold) -> None:
         """As in the port."""
@@ -140,6 +145,10 @@ class HoldKeeper:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
 
+    def _begin(self) -> None:
+        if self._task is None or self._task.done():
+            self._task = asyncio.create_task(self._run())
+
     async def _run(self) -> None:
         failures = 0
         try:
@@ -163,7 +172,7 @@ class HoldKeeper:
     def _has_work(self) -> bool:
         now = time.monotonic()
         self._leaving = {n: left for n, left in self._leaving.items() if left.until > now}
-        return bool(self._holds or self._leaving)
+        return bool(self._holds or self._leaving or self._is_nameless)
 
     async def _talk(self) -> None:
         """Talks over one stream until nothing is held any more.
@@ -228,6 +237,7 @@ class HoldKeeper:
         if answer.holder_id != self.holder_id:
             self.holder_id = answer.holder_id
             self._known()
+        self._is_nameless = False
         for result in answer.results:
             name = (result.resource_id, result.hold_id)
             hold = self._holds.get(name)
@@ -277,6 +287,7 @@ class HoldKeeper:
 
     def _refuse(self, failure: HoldfastError) -> None:
         """Gives up what is at fault, else what was just asked for, else everything."""
+        self._is_nameless = False
         found = [_KEPT_FIELD.match(violation.field) for violation in failure.fields]
         indexes = {int(match[1]) for match in found if match}
         named = [self._asked[index] for index in indexes if index < len(self._asked)]

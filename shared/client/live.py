@@ -42,23 +42,19 @@ class Live(Generic[StateT]):
         self.state = state
         self.resets = 0
         self.is_stale = True
-        self.failure: HoldfastError | None = None
+        self.failure: Exception | None = None
         self._fold = fold
         self._listeners: set[Listener] = set()
-        self._began = asyncio.Event()
+        self._tried = asyncio.Event()
         self._task = asyncio.create_task(self._run(following))
 
-    async def began(self) -> None:
-        """Waits for the first state.
-
-        Raises:
-            HoldfastError: There will be none.
-        """
-        await self._began.wait()
-        if self.failure is not None:
-            raise self.failure
-        if self._task.done():
-            self._task.result()  # raises what nobody expected
+    async def tried(self, patience_seconds: float) -> None:
+        """Waits until the first state is known, or it is known that it takes longer."""
+        try:
+            async with asyncio.timeout(patience_seconds):
+                await self._tried.wait()
+        except TimeoutError:
+            return
 
     @asynccontextmanager
     async def heard_by(self, listener: Listener) -> AsyncIterator[None]:
@@ -78,20 +74,23 @@ class Live(Generic[StateT]):
         try:
             async with aclosing(following.messages()) as messages:
                 async for message in messages:
-                    was_stale, self.is_stale = self.is_stale, message is None
-                    told: Told | None = None
-                    if message is not None:
-                        self.state, told = self._fold(self.state, message)
-                        self.resets += told is not None and told.kind is WatchKind.RESET
-                        self._began.set()
-                    if told is not None or was_stale is not self.is_stale:
-                        self._tell()
-        except HoldfastError as failure:
+                    self._take(message, is_anew=following.is_anew)
+                    self._tried.set()
+        except Exception as failure:  # noqa: BLE001  # whoever looks is told, whatever it is
             self.failure = failure
             self.is_stale = True
+            self._tried.set()
             self._tell()
-        finally:
-            self._began.set()
+
+    def _take(self, message: Any, *, is_anew: bool) -> None:
+        is_broken = isinstance(message, HoldfastError)
+        was_stale, self.is_stale = self.is_stale, is_broken
+        told: Told | None = None
+        if not is_broken:
+            self.state, told = self._fold(self.state, message)
+            self.resets += is_anew or (told is not None and told.kind is WatchKind.RESET)
+        if told is not None or was_stale is not self.is_stale:
+            self._tell()
 
     def _tell(self) -> None:
         for listener in list(self._listeners):
@@ -101,7 +100,7 @@ class Live(Generic[StateT]):
 class Sharable(Protocol):
     """What is shared, and closed when nobody uses it any more."""
 
-    failure: HoldfastError | None
+    failure: Exception | None
 
     async def close(self) -> None:
         """Ends it."""
@@ -121,9 +120,6 @@ class Shared(Generic[SharedT]):
 
     def __init__(self) -> None:
         self._known: dict[Hashable, _Entry[SharedT]] = {}
-
-    def __len__(self) -> int:
-        return len(self._known)
 
     @asynccontextmanager
     async def use(self, key: Hashable, make: Callable[[], SharedT]) -> AsyncIterator[SharedT]:

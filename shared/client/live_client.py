@@ -6,42 +6,26 @@ import asyncio
 import secrets
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from holdfast.availability.v1.availability_pb2 import WatchDaysRequest
 from holdfast.presence.v1.presence_pb2 import WatchPresenceRequest
 from shared.client import days_fold, presence_fold
-from shared.client.days_fold import DaysState
+from shared.client.days_fold import DaysEvent, DaysState
 from shared.client.follow import Following
 from shared.client.hold import Hold, check_time
 from shared.client.hold_keeper import HoldKeeper
 from shared.client.live import Live, Shared
-from shared.client.presence_fold import PresenceState
+from shared.client.presence_fold import PresenceEvent, PresenceState
 from shared.client.slot_source import SlotQuestion, SlotSource
 from shared.client.value import to_date
+from shared.client.watch import events
 
 if TYPE_CHECKING:  # which imports this when it is first needed
     from shared.client.client import Client
 
 _SESSION_BYTES: Final = 32
-
-
-@dataclass(frozen=True, slots=True)
-class PresencePicture:
-    """Live holds; stale while the stream is broken."""
-
-    state: PresenceState
-    is_stale: bool
-
-
-@dataclass(frozen=True, slots=True)
-class DaysPicture:
-    """Watched days as they are; stale while the stream is broken."""
-
-    state: DaysState
-    is_stale: bool
 
 
 class LiveClient:
@@ -57,11 +41,17 @@ class LiveClient:
         self._presence: Shared[Live[PresenceState]] = Shared()
         self._listeners: set[Callable[[], None]] = set()
 
-    @property
-    def holder_id(self) -> str:
-        """The public name of the client's own session; empty before its first hold."""
-        keeper = self._keepers.get(self._session)
+    def holder_id(self, session: str | None = None) -> str:
+        """Returns the public name of a session; empty while it is not known.
+
+        It is known from the session's first hold on, or soon after ``introduce``.
+        """
+        keeper = self._keepers.get(session or self._session)
         return keeper.holder_id if keeper else ""
+
+    def introduce(self, session: str) -> None:
+        """Asks for the public name of a session that may hold elsewhere."""
+        self._keeper(session).introduce()
 
     def hold(
         self,
@@ -82,21 +72,25 @@ class LiveClient:
         keeper = self._keeper(session or self._session)
         return Hold(keeper, resource_id, start, length, hold_id)
 
-    async def watch_presence(
+    def watch_presence(
         self, resource_ids: Sequence[str], dates: Iterable[date]
-    ) -> AsyncIterator[PresencePicture]:
-        """Yields the live holds, then again whenever one changed."""
-        async with self.live_presence(resource_ids, dates) as live:
-            async for _ in _changes(live):
-                yield PresencePicture(live.state, live.is_stale)
+    ) -> AsyncIterator[PresenceEvent]:
+        """Iterates over a watch of its own."""
+        wanted = WatchPresenceRequest(**self._selection(resource_ids, dates))
+        following = Following(
+            self.client.presence.WatchPresence, wanted, patience_seconds=self._patience_seconds
+        )
+        return events(following, presence_fold.fold, PresenceState(), PresenceEvent)
 
-    async def watch_days(
+    def watch_days(
         self, resource_ids: Sequence[str], dates: Iterable[date]
-    ) -> AsyncIterator[DaysPicture]:
-        """Yields the days, then again whenever one changed."""
-        async with self.live_days(resource_ids, dates) as live:
-            async for _ in _changes(live):
-                yield DaysPicture(live.state, live.is_stale)
+    ) -> AsyncIterator[DaysEvent]:
+        """Iterates over a watch of its own."""
+        wanted = WatchDaysRequest(**self._selection(resource_ids, dates))
+        following = Following(
+            self.client.availability.WatchDays, wanted, patience_seconds=self._patience_seconds
+        )
+        return events(following, days_fold.fold, DaysState(), DaysEvent)
 
     def live_presence(
         self, resource_ids: Sequence[str], dates: Iterable[date]
@@ -106,7 +100,7 @@ class LiveClient:
         return self._presence.use(
             wanted.SerializeToString(deterministic=True),
             lambda: Live(
-                self._following(self.client.presence.WatchPresence, wanted),
+                Following(self.client.presence.WatchPresence, wanted, patience_seconds=None),
                 presence_fold.fold,
                 PresenceState(),
             ),
@@ -120,7 +114,7 @@ class LiveClient:
         return self._days.use(
             wanted.SerializeToString(deterministic=True),
             lambda: Live(
-                self._following(self.client.availability.WatchDays, wanted),
+                Following(self.client.availability.WatchDays, wanted, patience_seconds=None),
                 days_fold.fold,
                 DaysState(),
             ),
@@ -128,11 +122,11 @@ class LiveClient:
 
     def shared_slots(self, question: SlotQuestion) -> AbstractAsyncContextManager[SlotSource]:
         """The one source of these free starts."""
-        return self._slots.use(question, lambda: SlotSource(self.client, question))
+        return self._slots.use(question, lambda: SlotSource(self, question))
 
     @asynccontextmanager
     async def heard_by(self, listener: Callable[[], None]) -> AsyncIterator[None]:
-        """Calls a listener when ``holder_id`` becomes known."""
+        """Calls a listener when the name of a session becomes known."""
         self._listeners.add(listener)
         try:
             yield
@@ -155,9 +149,6 @@ class LiveClient:
             )
         return keeper
 
-    def _following(self, method: Any, request: Any) -> Following[Any, Any]:
-        return Following(method, request, patience_seconds=self._patience_seconds)
-
     def _selection(self, resource_ids: Sequence[str], dates: Iterable[date]) -> dict[str, Any]:
         return {
             "organization_id": self.client.organization_id,
@@ -168,16 +159,3 @@ class LiveClient:
     def _tell(self) -> None:
         for listener in list(self._listeners):
             listener()
-
-
-async def _changes(live: Live[Any]) -> AsyncIterator[None]:
-    """Yields now and after every change; raises what ended the watch."""
-    changed = asyncio.Event()
-    async with live.heard_by(changed.set):
-        await live.began()
-        while True:
-            changed.clear()
-            if live.failure is not None:
-                raise live.failure
-            yield
-            await changed.wait()

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Callable, Mapping
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import grpc
@@ -16,21 +17,29 @@ from shared.client.day_merge import OfferedSlots, ViewSlot
 from shared.client.days_fold import DayKey, DaysState
 from shared.client.failure import HoldfastError
 from shared.client.live import Live
+from shared.client.presence_fold import PresenceState
 from shared.client.value import from_date, from_timestamp, to_date, to_duration
 from shared.slots.quantum import Span, covering
+from shared.slots.zone import UnknownZone, zone
 
-if TYPE_CHECKING:  # the client makes sources
-    from shared.client.client import Client
+if TYPE_CHECKING:  # which makes sources
+    from shared.client.live_client import LiveClient
 
+_DAY: Final = timedelta(days=1)
+_FIRST_WAIT_SECONDS: Final = 0.05
 _LONGEST_WAIT_SECONDS: Final = 2.0
-# What may pass by itself: everything else ends the view.
-_PASSING: Final = frozenset(
+# For the first holds: a presence that does not answer must not hide what is free.
+_PATIENCE_SECONDS: Final = 2.0
+# Sooner nobody minds: what was booked meanwhile is known, and taken out of the picture.
+_SOON_SECONDS: Final = 0.5
+PASSING: Final = frozenset(
     {
         grpc.StatusCode.UNAVAILABLE,
         grpc.StatusCode.RESOURCE_EXHAUSTED,
         grpc.StatusCode.DEADLINE_EXCEEDED,
     }
 )
+"""What may pass by itself: everything else ends a view."""
 
 
 class SlotQuestion(NamedTuple):
@@ -45,128 +54,219 @@ class SlotQuestion(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class SlotAnswer:
-    """Free starts, and the days they were computed from."""
+    """Free starts, and what they were computed from.
+
+    Attributes:
+        slots: The starts.
+        time_zone: The zone in which the date was read.
+        versions: Of the days read.
+        dates: Every UTC date that the local date or its starts touch, ascending.
+    """
 
     slots: OfferedSlots
     time_zone: str
     versions: Mapping[DayKey, int]
+    dates: tuple[date, ...]
 
 
 class SlotSource:
     """Asks GetDaySlots once, then once more for each change of the days it read.
 
+    At most one question is under way; changes meanwhile cause one more.
+
     Attributes:
         answer: The newest one.
-        is_stale: Whether the days are known to have changed since.
+        days: The bookings of its days.
+        presence: The holds of its days.
+        is_stale: Whether the days have changed and it could not be asked again yet.
         failure: Why no more answers come, when none do.
     """
 
-    def __init__(self, client: Client, question: SlotQuestion) -> None:
-        self.answer: SlotAnswer | None = None
-        self.is_stale = False
-        self.failure: HoldfastError | None = None
-        self._client = client
-        self._question = question
-        self._days: Live[DaysState] | None = None
-        self._resets = 0
-        self._listeners: set[Callable[[], None]] = set()
-        self._asking: asyncio.Task[None] | None = None
-        self._first = asyncio.create_task(self._ask())
+    answer: SlotAnswer
+    days: Live[DaysState]
+    presence: Live[PresenceState]
 
-    async def began(self) -> SlotAnswer:
+    def __init__(self, live: LiveClient, question: SlotQuestion) -> None:
+        """Begins to ask."""
+        self.is_stale = False
+        self.failure: Exception | None = None
+        self._live = live
+        self._question = question
+        self._resets = 0
+        self._refresh = False
+        self._watched: frozenset[date] = frozenset()
+        self._watches = AsyncExitStack()
+        self._began = asyncio.Event()
+        self._days_changed = asyncio.Event()
+        self._listeners: set[Callable[[], None]] = set()
+        self._task = asyncio.create_task(self._run())
+
+    async def began(self) -> None:
         """Waits for the first answer.
 
         Raises:
             HoldfastError: It was refused, or did not come in time.
         """
-        await asyncio.shield(self._first)
-        assert self.answer is not None  # or asking raised
-        return self.answer
-
-    def follow(self, days: Live[DaysState]) -> None:
-        """Asks again from now on whenever these days are newer than the answer."""
-        if self._days is not days:
-            self._days = days
-            self._resets = days.resets
-        self.check()
-
-    def check(self) -> None:
-        """Asks again, unless the answer is as new as the days."""
-        if self._is_outdated() and (self._asking is None or self._asking.done()):
-            self._asking = asyncio.create_task(self._ask_until_new())
+        await self._began.wait()
+        if self.failure is not None:
+            raise self.failure
 
     def listen(self, listener: Callable[[], None]) -> None:
-        """Calls a listener after each new answer and each change of staleness."""
+        """Calls a listener after each change of answer, days, holds or staleness."""
         self._listeners.add(listener)
 
     def unlisten(self, listener: Callable[[], None]) -> None:
         """Calls it no more."""
         self._listeners.discard(listener)
 
+    def refresh(self) -> None:
+        """Asks again: what no watch tells may have changed."""
+        self._refresh = True
+        self._days_changed.set()
+
     async def close(self) -> None:
         """Asks no more."""
-        tasks = [task for task in (self._first, self._asking) if task is not None]
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        self._task.cancel()
+        await asyncio.gather(self._task, return_exceptions=True)
+
+    async def _run(self) -> None:
+        try:
+            await self._ask()
+            await self._watch()
+            self._began.set()
+            await self._stay_new()
+        except Exception as failure:  # noqa: BLE001  # whoever looks is told, whatever it is
+            self.failure = failure
+            self._began.set()
+            self._tell()
+        finally:
+            await self._watches.aclose()
+
+    async def _stay_new(self) -> None:
+        wait = _FIRST_WAIT_SECONDS
+        while True:
+            self._days_changed.clear()
+            for watch in (self.days, self.presence):
+                if watch.failure is not None:
+                    raise watch.failure
+            if not self._is_outdated():
+                wait = _FIRST_WAIT_SECONDS
+                self._note(is_stale=False)
+                await self._days_changed.wait()
+                continue
+            late = asyncio.get_running_loop().call_later(_SOON_SECONDS, self._note_late)
+            try:
+                await self._ask()
+                await self._watch()
+                self._tell()
+            except HoldfastError as failure:
+                if failure.code not in PASSING:
+                    raise
+            finally:
+                late.cancel()
+            if self._is_outdated():
+                # Not answered, or by a server that has yet to hear of the change.
+                self._note(is_stale=True)
+                await asyncio.sleep(random.uniform(wait / 2, wait))  # noqa: S311  # spreads load
+                wait = min(2 * wait, _LONGEST_WAIT_SECONDS)
 
     def _is_outdated(self) -> bool:
-        if self._days is None or self.answer is None or self.failure is not None:
-            return False
-        days = self._days.state.days
-        if self._days.resets != self._resets:
+        if self._refresh or self.days.resets != self._resets:
             return True  # versions may have gone back: which is newer cannot be told
-        # A read may see a commit a moment before the watch tells it, so the answer may be newer.
+        days = self.days.state.days
+        # A read may see a commit a moment before the watch tells it: the answer may be newer.
         return any(
             key in days and days[key].version > version
             for key, version in self.answer.versions.items()
         )
 
-    async def _ask_until_new(self) -> None:
-        wait = 0.05
-        while self._is_outdated():
-            self.is_stale = True
-            self._tell()
-            try:
-                await self._ask()
-            except HoldfastError as failure:
-                if failure.code not in _PASSING:
-                    self.failure = failure
-                    self._tell()
-                    return
-                await asyncio.sleep(random.uniform(0, wait))  # noqa: S311  # spreads load
-                wait = min(2 * wait, _LONGEST_WAIT_SECONDS)
-        self.is_stale = False
+    async def _ask(self) -> None:
+        asked, client = self._question, self._live.client
+        resets = self.days.resets if self._watched else 0
+        was_refresh, self._refresh = self._refresh, False
+        request = GetDaySlotsRequest(
+            organization_id=client.organization_id,
+            resource_id=asked.resource_id,
+            event_type_id=asked.event_type_id,
+            date=to_date(asked.date),
+            duration=to_duration(asked.duration),
+            time_zone=asked.time_zone,
+        )
+        try:
+            answer = await client.call(client.availability.GetDaySlots, request)
+        except HoldfastError:
+            self._refresh = self._refresh or was_refresh
+            raise
+        self.answer = _read(answer, asked)
+        self._resets = resets
+
+    async def _watch(self) -> None:
+        """Follows the days of the answer, and those around it.
+
+        So that views of one date share two streams, whatever their lengths.
+        """
+        around = (self._question.date - _DAY, self._question.date, self._question.date + _DAY)
+        wanted = frozenset((*around, *self.answer.dates))
+        if wanted <= self._watched:
+            return
+        wanted |= self._watched
+        async with AsyncExitStack() as stack:
+            resource_ids = [self._question.resource_id]
+            days = await stack.enter_async_context(self._live.live_days(resource_ids, wanted))
+            presence = await stack.enter_async_context(
+                self._live.live_presence(resource_ids, wanted)
+            )
+            await asyncio.gather(days.tried(_PATIENCE_SECONDS), presence.tried(_PATIENCE_SECONDS))
+            await stack.enter_async_context(days.heard_by(self._note_days))
+            await stack.enter_async_context(presence.heard_by(self._note_presence))
+            before, self._watches = self._watches, stack.pop_all()
+        self.days, self.presence, self._watched = days, presence, wanted
+        self._resets = days.resets
+        await before.aclose()
+
+    def _note_days(self) -> None:
+        self._days_changed.set()
         self._tell()
 
-    async def _ask(self) -> None:
-        asked = self._question
-        resets = self._days.resets if self._days else 0
-        answer = await self._client.call(
-            self._client.availability.GetDaySlots,
-            GetDaySlotsRequest(
-                organization_id=self._client.organization_id,
-                resource_id=asked.resource_id,
-                event_type_id=asked.event_type_id,
-                date=to_date(asked.date),
-                duration=to_duration(asked.duration),
-                time_zone=asked.time_zone,
-            ),
-        )
-        self.answer = _read(answer, asked.duration)
-        self._resets = resets
+    def _note_presence(self) -> None:
+        if self.presence.failure is not None:
+            self._days_changed.set()
+        self._tell()
+
+    def _note_late(self) -> None:
+        self._note(is_stale=True)
+
+    def _note(self, *, is_stale: bool) -> None:
+        if self.is_stale is not is_stale:
+            self.is_stale = is_stale
+            self._tell()
 
     def _tell(self) -> None:
         for listener in list(self._listeners):
             listener()
 
 
-def _read(answer: GetDaySlotsResponse, duration: timedelta) -> SlotAnswer:
+def _read(answer: GetDaySlotsResponse, asked: SlotQuestion) -> SlotAnswer:
+    versions = {
+        DayKey(day.resource_id, from_date(day.date)): day.version for day in answer.day_versions
+    }
     return SlotAnswer(
-        OfferedSlots(_offered(slot, duration) for slot in answer.slots),
+        OfferedSlots(_offered(slot, asked.duration) for slot in answer.slots),
         answer.time_zone,
-        {DayKey(day.resource_id, from_date(day.date)): day.version for day in answer.day_versions},
+        versions,
+        tuple(sorted({key.date for key in versions} | _utc_dates(asked.date, answer.time_zone))),
     )
+
+
+def _utc_dates(day: date, time_zone: str) -> set[date]:
+    """Returns the UTC dates that a local date touches."""
+    try:
+        here = zone(time_zone)
+    except UnknownZone:  # a service may know newer zones
+        return {day}
+    begin = datetime(day.year, day.month, day.day, tzinfo=here)
+    last = datetime.combine(day + _DAY, begin.timetz()) - timedelta(microseconds=1)
+    return {begin.astimezone(UTC).date(), last.astimezone(UTC).date()}
 
 
 def _offered(slot: Slot, duration: timedelta) -> tuple[Span, ViewSlot]:

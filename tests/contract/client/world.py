@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import re
+import urllib.request
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, date, datetime, timedelta
@@ -53,6 +55,18 @@ def reserved(picture: DayPicture) -> list[datetime]:
 def available(picture: DayPicture) -> list[datetime]:
     """The starts that can be booked."""
     return [slot.start for slot in picture.slots if slot.state is SlotState.AVAILABLE]
+
+
+async def open_streams(port: int, method: str) -> int:
+    """How many streams of a method a service says are open."""
+
+    def read() -> str:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics") as answer:
+            return str(answer.read().decode())
+
+    text = await asyncio.to_thread(read)
+    found = re.search(rf'^holdfast_open_streams{{method="{method}"}} (\S+)$', text, re.MULTILINE)
+    return int(float(found[1])) if found else 0
 
 
 async def book(client: Client, start: datetime, length: timedelta = HOUR) -> str:
