@@ -59,6 +59,10 @@ protos: $(VENV)/.dev ## Generate Python from protos/ after an edit
 test: $(VENV)/.dev ## Run the whole suite on real PostgreSQL and Valkey
 	@$(BIN)/python -m pytest -n auto --maxprocesses=4 $(ARGS)
 
+.PHONY: bench
+bench: $(VENV)/.dev ## Measure this machine against the promises
+	@exec $(BIN)/python -m tests.load $(ARGS)
+
 .PHONY: check
 check: $(VENV)/.dev ## Check format, lint, types, boundaries and contracts
 	$(BIN)/ruff format --check .

@@ -1,0 +1,134 @@
+"""F1: GetDaySlots, warm, as it is served in production, against the echo."""
+
+from __future__ import annotations
+
+import random
+from datetime import UTC, date, datetime, timedelta
+from typing import Final
+
+from google.type import date_pb2
+
+from holdfast.availability.v1 import availability_pb2 as pb
+from shared.client.value import to_duration
+from tests.load.bench import READ_DAYS, Bench
+from tests.load.closed_loop import Caller, Request
+from tests.load.http2 import Method, framed
+from tests.load.report import Figure, Part
+from tests.load.system import Server
+from tests.load.world import DURATIONS, EVENT_TYPE, World, resource_name
+
+TITLE: Final = "GetDaySlots, warm"
+METHOD: Final = Method("/holdfast.availability.v1.AvailabilityService/GetDaySlots")
+_TARGET: Final = 0.8
+_GET_DAYS: Final = Method("/holdfast.availability.v1.AvailabilityService/GetDays")
+_SIZED: Final = 6_000  # calls whose answers' sizes the echo copies
+_RESOURCES_A_CALL: Final = 10
+_EACH: Final = range(_RESOURCES_A_CALL)
+_AT_ONCE: Final = 4
+
+
+def measure(bench: Bench) -> Figure:
+    """Measures it.
+
+    Raises:
+        CallFailed: A call did, or an answer was wrong.
+    """
+    requests = requests_of(bench.world, READ_DAYS)
+    server = bench.system.availability
+
+    async def work() -> Figure:
+        bench.progress.step("F1: reading every day once, so that all are in memory")
+        await _read_days(server, bench.world)
+        caller = await Caller.to(server.target, METHOD)
+        try:
+            sized = await caller.all_of(requests[:_SIZED], bench.options.concurrency)
+        finally:
+            caller.close()
+        pairs = await bench.against_echo("F1", METHOD, server, requests, sized.sizes)
+        ratio = pairs.ratio
+        return Figure(
+            "F1",
+            TITLE,
+            [Part(f"{ratio.text()} x B", f">= {_TARGET} x B", ratio.median >= _TARGET)],
+            pairs.cpu_text(),
+            [pairs.rates_text(), pairs.beside_text()],
+            {"ratio": [ratio.median, ratio.low, ratio.high], **pairs.data()},
+        )
+
+    return bench.run(work())
+
+
+async def _read_days(server: Server, world: World) -> None:
+    first, last = world.date(0), world.date(READ_DAYS - 1)
+    caller = await Caller.to(server.target, _GET_DAYS)
+    try:
+        await caller.all_of(
+            [
+                Request(
+                    framed(
+                        pb.GetDaysRequest(
+                            organization_id=world.organization_id,
+                            resource_ids=[resource_name(start + at) for at in _EACH],
+                            first_date=civil(first),
+                            last_date=civil(last),
+                        ).SerializeToString()
+                    ),
+                    _as_many_days,
+                )
+                for start in range(0, world.resources, _RESOURCES_A_CALL)
+            ],
+            _AT_ONCE,
+        )
+    finally:
+        caller.close()
+
+
+def _as_many_days(body: bytes) -> str:
+    count = len(pb.GetDaysResponse.FromString(body).days)
+    return "" if count == _RESOURCES_A_CALL * READ_DAYS else f"{count} days were read"
+
+
+def requests_of(world: World, days: int) -> list[Request]:
+    """Every resource, day and duration once, shuffled; the answers are known."""
+    questions = [
+        (resource, day, hours)
+        for resource in range(world.resources)
+        for day in range(days)
+        for hours in DURATIONS
+    ]
+    random.Random(1).shuffle(questions)
+    return [request_of(world, *question) for question in questions]
+
+
+def request_of(world: World, resource: int, day: int, hours: int) -> Request:
+    """One question, and the check of its answer."""
+    asked = world.date(day)
+    request = pb.GetDaySlotsRequest(
+        organization_id=world.organization_id,
+        resource_id=resource_name(resource),
+        event_type_id=EVENT_TYPE,
+        date=civil(asked),
+        duration=to_duration(timedelta(hours=hours)),
+    )
+
+    def check(body: bytes) -> str:
+        answer = pb.GetDaySlotsResponse.FromString(body)
+        starts = [slot.start_time.ToDatetime(UTC) for slot in answer.slots]
+        expected = world.starts(resource, day, hours)
+        if starts == expected:
+            return ""
+        return (
+            f"{resource_name(resource)} on {asked} for {hours} h has the starts"
+            f" {_clock(expected)}, and the answer is {_clock(starts)}"
+        )
+
+    return Request(framed(request.SerializeToString()), check)
+
+
+def civil(day: date) -> date_pb2.Date:
+    """A date as the contracts say it."""
+    return date_pb2.Date(year=day.year, month=day.month, day=day.day)
+
+
+def _clock(starts: list[datetime]) -> str:
+    return " ".join(f"{start:%H:%M}" for start in starts) or "none"
