@@ -25,6 +25,8 @@ _FRESH_SECONDS: Final = 0.9
 _SILENCE_SECONDS: Final = 2.0
 # Between readings for one organization: what changes meanwhile is read together.
 _PAUSE_SECONDS: Final = 0.005
+# When memory is full, a part of this size is freed at once.
+_SPARED: Final = 16
 # Past every feed number: asks for the number alone.
 _NEWEST: Final = 2**62
 
@@ -68,6 +70,7 @@ class DayFeed:
         self._poll_seconds = terms.poll.total_seconds()
         self._idle_seconds = terms.idle.total_seconds()
         self._most = terms.most
+        self._room = terms.most
         self._monotonic = monotonic
         self._known: dict[str, OrganizationDays] = {}
         self._due: set[str] = set()
@@ -117,11 +120,17 @@ class DayFeed:
             StoreUnavailable: The store cannot be asked.
         """
         known = await self._fresh(organization_id)
-        if known.position < at_least:
-            await self._refreshed(known)
+        # Whoever booked here and then watches sees the booking at once.
+        if known.position < max(at_least, known.noted):
+            await self._caught_up(known)
         with known.pinned(wanted):
-            while missing := known.missing(wanted):
-                await self._fill(known, missing)
+            while True:
+                if missing := known.missing(wanted):
+                    await self._fill(known, missing)
+                elif known.newest(wanted) > known.position:
+                    await self._caught_up(known)
+                else:
+                    break
             known.subscribers.add(mailbox)
             try:
                 yield known
@@ -130,10 +139,19 @@ class DayFeed:
                 known.used_at = self._monotonic()
 
     def note(self, organization_id: str, days: Sequence[ChangedDay]) -> None:
-        """Takes in what this process has just committed, before anybody is told of it."""
+        """Takes in what this process has just committed, before anybody is told of it.
+
+        Args:
+            organization_id: Whose.
+            days: As the commit left them; none where something may have been committed, but
+                what is not known: then the next read asks the store.
+        """
         known = self._known.get(organization_id)
         if known is not None:
-            known.hear(days)
+            if days:
+                known.note(days)
+            else:
+                known.doubt(self._monotonic())
         self.ring(organization_id)
 
     def ring(self, organization_id: str) -> None:
@@ -169,20 +187,13 @@ class DayFeed:
                 await asyncio.sleep(_PAUSE_SECONDS)
 
     async def _round(self, due: Sequence[str]) -> None:
-        waiting = {name: self._waiting.pop(name, []) for name in due}
-        positions = {
-            name: known.position if known.epoch else _NEWEST
-            for name in due
-            if (known := self._known.get(name))
-        }
-        began = self._monotonic()
+        waiting = [future for name in due for future in self._waiting.pop(name, ())]
+        asked = {name: known for name in due if (known := self._known.get(name)) is not None}
         failure: Exception | None = None
         try:
-            if positions:
+            if asked:
                 async with asyncio.timeout(_SILENCE_SECONDS):
-                    pages = await self._feed.read(positions)
-                for name, page in pages.items():
-                    await self._take_in(self._known[name], page, began)
+                    await self._look(asked)
         except Failure as error:
             failure = error
         except TimeoutError:
@@ -191,7 +202,7 @@ class DayFeed:
             logger.exception("days cannot be followed")
             failure = error
         self._note_answer(failure)
-        for future in (future for futures in waiting.values() for future in futures):
+        for future in waiting:
             if future.done():
                 continue
             if failure is None:
@@ -199,40 +210,50 @@ class DayFeed:
             else:
                 future.set_exception(StoreUnavailable("the store cannot be reached"))
 
-    async def _take_in(self, known: OrganizationDays, page: FeedPage, began: float) -> None:
-        if not known.epoch:  # nothing is known yet, so nothing can have been missed
-            known.epoch, known.position = page.epoch, page.number
-        elif not _continues(known, page):
-            await self._start_over(known, page)
-            return
-        for change in page.changes:
-            known.hear(change.days)
-            known.position = change.feed
-            known.publish(change)
-        if known.position == page.number:
-            known.confirmed_at = began
-        else:
-            self._due.add(known.key)
+    async def _look(self, asked: Mapping[str, OrganizationDays]) -> None:
+        began = self._monotonic()
+        noted = {name: known.noted for name, known in asked.items()}
+        pages = await self._feed.read(
+            {name: known.position if known.epoch else _NEWEST for name, known in asked.items()}
+        )
+        for name, page in pages.items():
+            known = asked[name]
+            if not known.epoch:  # nothing is known yet, so nothing can have been missed
+                known.epoch, known.position = page.epoch, page.number
+            elif page.number < noted[name] or not _continues(known, page):
+                await self._start_over(known, page)
+                continue
+            for change in page.changes:
+                known.advance(change)
+            known.settle()
+            known.is_behind = known.position < page.number
+            if known.is_behind:
+                self._due.add(name)
+            elif began >= known.doubted_at:
+                known.confirmed_at = began
 
     async def _start_over(self, known: OrganizationDays, page: FeedPage) -> None:
         """Reads everything that is watched anew: what is known may never have happened."""
         logger.warning(
             "days are read anew", extra={"position": known.position, "number": page.number}
         )
-        known.distrust()
-        wanted: dict[str, list[int]] = {}
-        found: dict[str, dict[int, DayState]] = {}
-        with known.filling():
-            while further := _further(known.pins, wanted):
-                for resource_id, states in (await self._stored(known.key, further)).items():
-                    found.setdefault(resource_id, {}).update(states)
-                for resource_id, days in further.items():
-                    wanted.setdefault(resource_id, []).extend(days)
-            # At once, so that nobody sees a part of it.
-            known.replace(wanted, found)
-            known.epoch, known.position = page.epoch, page.number
-            known.reset()
+        known.distrust(self._monotonic())
         self._due.add(known.key)
+        fresh = OrganizationDays(known.key)
+        fresh.epoch, fresh.position = page.epoch, page.number
+        while True:
+            if missing := fresh.missing(known.pins):
+                await self._fill(fresh, missing)
+            elif fresh.newest(known.pins) > fresh.position:
+                further = (await self._feed.read({known.key: fresh.position}))[known.key]
+                if not _continues(fresh, further):
+                    return  # once more: the next reading finds the same
+                for change in further.changes:
+                    fresh.advance(change)
+            else:
+                break
+        known.become(fresh)
+        known.reset()
 
     def _note_answer(self, failure: Exception | None) -> None:
         now = self._monotonic()
@@ -244,27 +265,36 @@ class DayFeed:
 
     async def _read(self, organization_id: str, wanted: Days) -> dict[str, dict[int, DayState]]:
         known = await self._fresh(organization_id)
-        known.used_at = self._monotonic()
-        while missing := known.missing(wanted):
-            await self._fill(known, missing)
-        found = {
-            resource_id: {day: known.state(resource_id, day) for day in days}
-            for resource_id, days in wanted.items()
-        }
-        excess = sum(each.count for each in self._known.values()) - self._most
-        if excess > 0:
-            known.shrink(known.count - excess)
+        found = _all_of(known, wanted)
+        if found is None:
+            with known.pinned(wanted):
+                while found is None:
+                    await self._fill(known, known.missing(wanted))
+                    await self._fresh(organization_id)
+                    found = _all_of(known, wanted)
+            if self._room < 0:
+                self._make_room()
         return found
 
     async def _fresh(self, organization_id: str) -> OrganizationDays:
-        enough = self._monotonic() - _FRESH_SECONDS
         known = self._known.get(organization_id)
         if known is None:
             known = self._known[organization_id] = OrganizationDays(organization_id)
-            known.used_at = self._monotonic()
-        while known.confirmed_at <= enough:
+        known.used_at = self._monotonic()
+        since = known.used_at - _FRESH_SECONDS
+        while known.confirmed_at < since:
             await self._refreshed(known)
         return known
+
+    async def _caught_up(self, known: OrganizationDays) -> None:
+        """Waits until every change is known that is committed by now.
+
+        Raises:
+            StoreUnavailable: The store could not be asked.
+        """
+        await self._refreshed(known)
+        while known.is_behind:
+            await self._refreshed(known)
 
     async def _refreshed(self, known: OrganizationDays) -> None:
         """Waits for a reading that begins from now on.
@@ -283,7 +313,7 @@ class DayFeed:
         with known.filling():
             found = await self._stored(known.key, missing)
             if known.generation == generation:
-                known.fill(missing, found)
+                self._room -= known.fill(missing, found)
 
     async def _stored(
         self, organization_id: str, wanted: Days
@@ -295,6 +325,19 @@ class DayFeed:
         (resource_id,) = wanted
         return {resource_id: await self._days.of_resource(organization_id, resource_id, span)}
 
+    def _make_room(self) -> None:
+        """Forgets days, of the largest organizations first: nobody crowds out the others."""
+        excess = sum(known.count for known in self._known.values()) - self._most
+        if excess > 0:
+            excess += self._most // _SPARED  # so that it is not done again for the next day
+            for known in sorted(self._known.values(), key=lambda known: -known.count):
+                before = known.count
+                known.shrink(before - excess)
+                excess -= before - known.count
+                if excess <= 0:
+                    break
+        self._room = max(-excess, self._most // _SPARED)
+
     def _drop_idle(self) -> None:
         oldest = self._monotonic() - self._idle_seconds
         for name, known in list(self._known.items()):
@@ -305,14 +348,16 @@ class DayFeed:
 def _continues(known: OrganizationDays, page: FeedPage) -> bool:
     if page.epoch != known.epoch or page.number < known.position:
         return False
-    expected = known.position + 1
-    return page.changes[0].feed == expected if page.changes else page.number < expected
+    numbers = [change.feed for change in page.changes]
+    follow = list(range(known.position + 1, known.position + 1 + len(numbers)))
+    return numbers == follow and (bool(numbers) or page.number == known.position)
 
 
-def _further(pins: Days, known: Days) -> dict[str, list[int]]:
+def _all_of(known: OrganizationDays, wanted: Days) -> dict[str, dict[int, DayState]] | None:
     found = {}
-    for resource_id, days in pins.items():
-        further = set(days) - set(known.get(resource_id, ()))
-        if further:
-            found[resource_id] = sorted(further)
+    for resource_id, days in wanted.items():
+        states = known.of_resource(resource_id, days)
+        if states is None:
+            return None
+        found[resource_id] = states
     return found

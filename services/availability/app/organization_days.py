@@ -3,57 +3,72 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 from services.availability.domain.claim import FREE, DayState
 from services.availability.domain.day_change import ChangedDay, DayChange
 from shared.runtime.topic import Topic
 
-Days = Mapping[str, Iterable[int]]
+Days = Mapping[str, Sequence[int]]
 """UTC day numbers by resource."""
 
 
 class OrganizationDays(Topic[str, DayChange]):
     """The days that somebody asked for or watches. Belongs to one event loop.
 
-    Of two states of a day the one with the higher version wins, whichever comes last: what a
-    reading of the store found may be older than a change that came while it was on its way.
+    Watchers are told the state at ``position``, where every change up to a feed number is known
+    and none after it. Reads are answered by the newest that was heard of: what this process
+    committed itself counts for them before the feed brings it.
 
     Attributes:
         epoch: Of the store; 0 before the first reading.
         position: The feed number up to which every change is known.
+        noted: The newest feed number that this process was given.
+        is_behind: Whether the last reading left changes for the next one.
         confirmed_at: When, by the monotonic clock, the last reading began that found no more
             changes: every commit before is known.
+        doubted_at: When it was last found that there may be changes that nobody told of:
+            readings that began before do not count.
         used_at: When somebody last asked.
         generation: Rises whenever everything is forgotten.
+        count: Days in memory.
     """
 
     def __init__(self, organization_id: str) -> None:
         super().__init__(organization_id)
         self.epoch = 0
         self.position = 0
+        self.noted = 0
+        self.is_behind = True
         self.confirmed_at = float("-inf")
+        self.doubted_at = float("-inf")
         self.used_at = float("-inf")
         self.generation = 0
         self.count = 0
         self._days: dict[str, dict[int, DayState]] = {}
+        self._ahead: dict[str, dict[int, DayState]] = {}
         self._pinned: dict[str, Counter[int]] = {}
         self._fills = 0
         self._heard: dict[tuple[str, int], DayState] = {}
 
-    def of_resource(self, resource_id: str, days: range) -> dict[int, DayState] | None:
-        """Returns days of a resource, or None unless each of them is known."""
+    def of_resource(self, resource_id: str, days: Sequence[int]) -> dict[int, DayState] | None:
+        """Returns days of a resource for a read, or None unless each of them is known."""
         known = self._days.get(resource_id)
         if known is None:
             return None
         try:
-            return {day: known[day] for day in days}
+            found = {day: known[day] for day in days}
         except KeyError:
             return None
+        ahead = self._ahead.get(resource_id)
+        if ahead:
+            for day in found.keys() & ahead.keys():
+                found[day] = max(found[day], ahead[day], key=_version)
+        return found
 
     def state(self, resource_id: str, day: int) -> DayState:
-        """Returns a day that is known for sure, since it is pinned and was filled."""
+        """Returns a known day as watchers see it: at ``position``, once it is watched."""
         return self._days[resource_id][day]
 
     def missing(self, wanted: Days) -> dict[str, list[int]]:
@@ -66,22 +81,48 @@ class OrganizationDays(Topic[str, DayChange]):
                 found[resource_id] = unknown
         return found
 
-    def hear(self, days: Iterable[ChangedDay]) -> None:
-        """Takes in changed days; those that nobody asked for are dropped."""
+    def newest(self, wanted: Days) -> int:
+        """Returns the highest version of known days: a fill may be ahead of ``position``."""
+        return max(
+            (
+                self._days[resource_id][day].version
+                for resource_id, days in wanted.items()
+                for day in days
+            ),
+            default=0,
+        )
+
+    def note(self, days: Iterable[ChangedDay]) -> None:
+        """Takes in what this process committed and the feed has not brought yet."""
         for resource_id, day, state in days:
+            self.noted = max(self.noted, state.version)
+            if state.version > self.position:
+                ahead = self._ahead.setdefault(resource_id, {})
+                ahead[day] = max(state, ahead.get(day, FREE), key=_version)
+
+    def advance(self, change: DayChange) -> None:
+        """Takes in the change that follows on ``position``, and publishes it."""
+        for resource_id, day, state in change.days:
             known = self._days.get(resource_id)
-            before = known.get(day) if known else None
-            if known is not None and before is not None and before.version < state.version:
-                known[day] = state
-            if self._fills:
-                key = (resource_id, day)
-                heard = self._heard.get(key)
-                if heard is None or heard.version < state.version:
-                    self._heard[key] = state
+            if known is not None and day in known:
+                known[day] = max(state, known[day], key=_version)
+            elif self._fills:
+                self._heard[resource_id, day] = state
+        self.position = change.feed
+        self.publish(change)
+
+    def settle(self) -> None:
+        """Drops what was noted and has come with the feed meanwhile."""
+        for resource_id, days in list(self._ahead.items()):
+            left = {day: state for day, state in days.items() if state.version > self.position}
+            if left:
+                self._ahead[resource_id] = left
+            else:
+                del self._ahead[resource_id]
 
     @contextmanager
     def filling(self) -> Iterator[None]:
-        """While the store is read: remembers what is heard meanwhile."""
+        """While the store is read: remembers what the feed brings meanwhile."""
         self._fills += 1
         try:
             yield
@@ -90,40 +131,59 @@ class OrganizationDays(Topic[str, DayChange]):
             if not self._fills:
                 self._heard.clear()
 
-    def fill(self, wanted: Days, found: Mapping[str, Mapping[int, DayState]]) -> None:
-        """Takes in what the store was found to have, inside ``filling``."""
+    def fill(self, wanted: Days, found: Mapping[str, Mapping[int, DayState]]) -> int:
+        """Takes in what the store was found to have, inside ``filling``; returns how much.
+
+        What the reading found may be older than a change that came while it was on its way:
+        the higher version wins. A day that became known meanwhile stays as it is: it may be
+        watched, and what was found may be newer than ``position``.
+        """
+        before = self.count
         for resource_id, days in wanted.items():
             known = self._days.setdefault(resource_id, {})
             stored = found.get(resource_id, {})
             for day in days:
-                states = [stored.get(day, FREE)]
-                if (heard := self._heard.get((resource_id, day))) is not None:
-                    states.append(heard)
-                if (before := known.get(day)) is not None:
-                    states.append(before)
-                else:
+                if day not in known:
+                    heard = self._heard.get((resource_id, day), FREE)
+                    known[day] = max(stored.get(day, FREE), heard, key=_version)
                     self.count += 1
-                known[day] = max(states, key=_version)
+        return self.count - before
 
-    def distrust(self) -> None:
-        """Makes fills that are on their way count for nothing, and all that was heard."""
-        self.generation += 1
+    def doubt(self, now: float) -> None:
+        """Makes reads wait for a reading that begins from now on."""
+        self.doubted_at = now
         self.confirmed_at = float("-inf")
+
+    def distrust(self, now: float) -> None:
+        """Makes all that is known, and fills that are on their way, count for nothing."""
+        self.doubt(now)
+        self.generation += 1
+        self.is_behind = True
+        self.noted = 0
+        self._ahead.clear()
         self._heard.clear()
 
-    def replace(self, wanted: Days, found: Mapping[str, Mapping[int, DayState]]) -> None:
-        """Forgets every state for what the store was found to have, inside ``filling``."""
-        self._days.clear()
-        self.count = 0
-        self.fill(wanted, found)
+    def become(self, other: OrganizationDays) -> None:
+        """Forgets every state for those of another; who watches and what is pinned stay."""
+        self.epoch, self.position = other.epoch, other.position
+        self._days, self.count = other._days, other.count
+        self.settle()
 
     def shrink(self, most: int) -> None:
-        """Forgets resources, those known longest first, until ``most`` days are left."""
-        for resource_id in list(self._days):
+        """Forgets resources, those known longest first, until ``most`` days are left.
+
+        What is pinned stays; other days of the same resource do not: they may be many.
+        """
+        for resource_id, known in list(self._days.items()):
             if self.count <= most:
                 return
-            if resource_id not in self._pinned:
-                self.count -= len(self._days.pop(resource_id))
+            pinned = self._pinned.get(resource_id, ())
+            kept = {day: state for day, state in known.items() if day in pinned}
+            self.count -= len(known) - len(kept)
+            if kept:
+                self._days[resource_id] = kept
+            else:
+                del self._days[resource_id]
 
     @contextmanager
     def pinned(self, wanted: Days) -> Iterator[None]:

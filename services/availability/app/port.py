@@ -81,7 +81,10 @@ class FeedReader(Protocol):
 
 
 Noted = Callable[[str, Sequence[ChangedDay]], None]
-"""Told of an organization's days that were just committed, before any caller is."""
+"""Told of an organization's days that were just committed, before any caller is.
+
+Of none where something may have been committed, but what is not known.
+"""
 
 
 Decision = Callable[[Booking], tuple[Booking, bytes]]

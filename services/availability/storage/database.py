@@ -6,7 +6,7 @@ import asyncio
 import logging
 import os
 import socket
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
 from functools import partial
@@ -108,11 +108,22 @@ class Database:
         await self._unbroken.finish(self._seconds)
         await self._pool.close()
 
-    async def fetch(self, statement: LiteralString, parameters: Mapping[str, Any]) -> list[Row]:
+    async def fetch(
+        self,
+        statement: LiteralString,
+        parameters: Mapping[str, Any],
+        *,
+        seen: Callable[[list[Row]], None] | None = None,
+    ) -> list[Row]:
         """Runs a statement as a transaction of its own and returns its rows.
 
         It may run more than once: it must be a read, or carry a request key, or change
         nothing the second time.
+
+        Args:
+            statement: What to run.
+            parameters: By name.
+            seen: Gets the rows, too, and also where the caller has left meanwhile.
 
         Raises:
             LostRace: It undid itself.
@@ -124,7 +135,7 @@ class Database:
         for attempt in attempts:
             connection = await self._connection()
             try:
-                return await self._unbroken(self._attempt(connection, statement, parameters))
+                return await self._unbroken(self._attempt(connection, statement, parameters, seen))
             except (psycopg.Error, _ConnectionLost) as error:
                 if not await self._is_worth_a_retry(error) or attempt == attempts[-1]:
                     told = _told(error)
@@ -165,16 +176,23 @@ class Database:
             raise told from error
 
     async def _attempt(
-        self, connection: Connection, statement: LiteralString, parameters: Mapping[str, Any]
+        self,
+        connection: Connection,
+        statement: LiteralString,
+        parameters: Mapping[str, Any],
+        seen: Callable[[list[Row]], None] | None,
     ) -> list[Row]:
         try:
-            return await self._run(connection, statement, parameters)
+            rows = await self._run(connection, statement, parameters)
         except psycopg.Error as error:
             if connection.closed:
                 raise _ConnectionLost from error
             raise
         finally:
             await self._pool.putconn(connection)
+        if seen is not None:
+            seen(rows)
+        return rows
 
     async def _run(
         self, connection: Connection, statement: LiteralString, parameters: Mapping[str, Any]

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import Any, Final
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final, LiteralString
 
 from services.availability.app.port import Decision, Noted, RequestKey
 from services.availability.domain.booking import Booking
@@ -15,7 +15,7 @@ from services.availability.storage.database import Database, Row
 from services.availability.storage.failure import LostRace
 from services.availability.storage.statement import CHANGE, CREATE
 from shared.runtime.deadline import time_remaining
-from shared.runtime.failure import RequestIdReused
+from shared.runtime.failure import RequestIdReused, StoreUnavailable
 from shared.slots import bitmap
 from shared.slots.quantum import day_date, day_number
 
@@ -44,24 +44,29 @@ class PostgresLedger:
     """The port ``Ledger`` over PostgreSQL."""
 
     def __init__(self, database: Database, noted: Noted | None = None) -> None:
+        """Starts.
+
+        Args:
+            database: Where bookings are.
+            noted: Told of what is committed.
+        """
         self._database = database
-        self._noted = noted
+        self._noted = noted or _nobody
 
     async def answer(self, key: RequestKey) -> bytes | None:
         """As in the port."""
         rows = await self._database.fetch(ANSWER, _key_parameters(key))
-        return _remembered(key, *rows[0]) if rows else None
+        return self._remembered(key, *rows[0]) if rows else None
 
     async def create(self, key: RequestKey, booking: Booking, answer: bytes) -> bytes:
         """As in the port."""
         parameters = parameters_of_create(key, booking, answer)
         for _ in range(_ATTEMPTS):
             try:
-                found = await self._database.fetch(CREATE, parameters | _patience())
+                found = await self._write(key, CREATE, parameters)
             except LostRace:
                 continue
-            self._note(key.organization_id, found)
-            if (given := _given(key, booking.booking_id, answer, found)) is not None:
+            if (given := self._given(key, booking.booking_id, answer, found)) is not None:
                 return given
         raise Contended
 
@@ -71,7 +76,7 @@ class PostgresLedger:
         for _ in range(_ATTEMPTS):
             (found,) = await self._database.fetch(ANSWER_AND_BOOKING, parameters)
             if found[0] is not None:
-                return _remembered(key, found[0], found[1])
+                return self._remembered(key, found[0], found[1])
             if found[2] is None:
                 raise NotFound(Kind.BOOKING, booking_id)
             booking = row.booking(key.organization_id, found[2:])
@@ -86,7 +91,6 @@ class PostgresLedger:
         freed = day_masks(booking.items) if booking.occupies and not changed.occupies else []
         parameters = {
             **_key_parameters(key),
-            **_patience(),
             **_day_parameters(freed),
             "answer": answer,
             "id": booking.booking_id,
@@ -97,48 +101,62 @@ class PostgresLedger:
             "now": changed.updated_at,
         }
         try:
-            found = await self._database.fetch(CHANGE, parameters)
+            return bool(await self._write(key, CHANGE, parameters))
         except LostRace:
             return False
-        self._note(key.organization_id, found)
-        return bool(found)
 
-    def _note(self, organization_id: str, found: Sequence[Row]) -> None:
-        """Hands on the days that a statement changed: the last columns of its rows."""
-        if self._noted is None:
-            return
-        changed = [
-            ChangedDay(resource_id, day_number(day), DayState(busy, feed))
-            for feed, *_, resource_id, day, busy in found
-            if feed is not None and resource_id is not None
+    async def _write(
+        self, key: RequestKey, statement: LiteralString, parameters: Mapping[str, Any]
+    ) -> list[Row]:
+        def seen(found: Sequence[Row]) -> None:
+            if changed := _changed(found):
+                self._noted(key.organization_id, changed)
+
+        try:
+            return await self._database.fetch(statement, {**parameters, **_patience()}, seen=seen)
+        except StoreUnavailable:
+            self._noted(key.organization_id, ())  # it may have been committed all the same
+            raise
+
+    def _given(
+        self, key: RequestKey, booking_id: str, answer: bytes, found: Sequence[Row]
+    ) -> bytes | None:
+        """Returns the answer that the key has now; None where the statement must run again."""
+        number, content_hash, former, namesake, *_ = found[0]
+        if number is not None:
+            return answer
+        if content_hash is not None:
+            return self._remembered(key, content_hash, former)
+        if namesake is not None:
+            raise IdTaken(booking_id)
+        taken = [
+            DayMask(resource_id, day_number(day), bits)
+            for _, _, _, _, resource_id, day, bits, *_ in found
+            if resource_id is not None
         ]
-        if changed:
-            self._noted(organization_id, changed)
+        if taken:
+            raise refusal(taken)
+        return None
 
-
-def _given(key: RequestKey, booking_id: str, answer: bytes, found: Sequence[Row]) -> bytes | None:
-    """Returns the answer that the key has now, or nothing where the statement must run again."""
-    number, content_hash, former, namesake, *_ = found[0]
-    if number is not None:
+    def _remembered(self, key: RequestKey, content_hash: bytes, answer: bytes) -> bytes:
+        if content_hash != key.content_hash:
+            raise RequestIdReused
+        # Committed a moment ago, perhaps, by a statement whose rows were lost on their way.
+        self._noted(key.organization_id, ())
         return answer
-    if content_hash is not None:
-        return _remembered(key, content_hash, former)
-    if namesake is not None:
-        raise IdTaken(booking_id)
-    taken = [
-        DayMask(resource_id, day_number(day), bits)
-        for _, _, _, _, resource_id, day, bits, *_ in found
-        if resource_id is not None
+
+
+def _changed(found: Iterable[Row]) -> list[ChangedDay]:
+    """Returns the days that a statement changed: the last columns of its rows."""
+    return [
+        ChangedDay(resource_id, day_number(day), DayState(busy, feed))
+        for feed, *_, resource_id, day, busy in found
+        if feed is not None and resource_id is not None
     ]
-    if taken:
-        raise refusal(taken)
-    return None
 
 
-def _remembered(key: RequestKey, content_hash: bytes, answer: bytes) -> bytes:
-    if content_hash != key.content_hash:
-        raise RequestIdReused
-    return answer
+def _nobody(_organization_id: str, _days: Sequence[ChangedDay]) -> None:
+    pass
 
 
 def _patience() -> dict[str, str]:

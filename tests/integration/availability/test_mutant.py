@@ -27,9 +27,12 @@ class BrokenDatabase:
         self._broken = broken
         self.hits = 0
 
-    async def fetch(self, statement: LiteralString, parameters: Mapping[str, Any]) -> list[Row]:
+    async def fetch(
+        self, statement: LiteralString, parameters: Mapping[str, Any], **options: Any
+    ) -> list[Row]:
         self.hits += self._piece in statement
-        return await self._database.fetch(statement.replace(self._piece, self._broken), parameters)
+        broken = statement.replace(self._piece, self._broken)
+        return await self._database.fetch(broken, parameters, **options)
 
 
 def broken_ledger(
