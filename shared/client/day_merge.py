@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
 from typing import NamedTuple
@@ -42,16 +42,6 @@ class ViewSlot(NamedTuple):
     held_until: datetime | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class _Prepared:
-    """A start with its answers at hand: a merge only chooses."""
-
-    occupancy: Span
-    mask: int
-    available: ViewSlot
-    reserved: ViewSlot
-
-
 class OfferedSlots:
     """The free starts of a day, made ready to be merged again and again.
 
@@ -61,17 +51,20 @@ class OfferedSlots:
     def __init__(self, slots: Iterable[tuple[Span, ViewSlot]]) -> None:
         """Takes each start with its occupancy in absolute quanta, ascending by start."""
         given = tuple(slots)
-        self.base = min((span.first for span, _ in given), default=0)
-        self.stop = max((span.stop for span, _ in given), default=0)
-        self.most_units = max((slot.units_free for _, slot in given), default=1)
-        self.prepared = tuple(
-            _Prepared(
-                span,
-                self.mask(span.first, span.stop),
-                slot,
-                slot._replace(state=SlotState.RESERVED),
-            )
-            for span, slot in given
+        self.occupancies = [span for span, _ in given]
+        self.firsts = [span.first for span, _ in given]
+        self.stops = [span.stop for span, _ in given]
+        self.base = min(self.firsts, default=0)
+        self.stop = max(self.stops, default=0)
+        self.available = [slot for _, slot in given]
+        self.reserved = [slot._replace(state=SlotState.RESERVED) for slot in self.available]
+        self.masks = [self.mask(span.first, span.stop) for span, _ in given]
+        self.most_units = max((slot.units_free for slot in self.available), default=1)
+        # The starts that touch any span are then neighbours, and one free unit is one hold's.
+        self.is_plain = (
+            self.most_units == 1
+            and self.firsts == sorted(self.firsts)
+            and self.stops == sorted(self.stops)
         )
 
     def mask(self, first: int, stop: int) -> int:
@@ -96,20 +89,54 @@ def merge(
             out. A bitmap as ``OfferedSlots.mask`` makes.
     """
     others = [hold for hold in holds if hold.name.holder_id != own_holder_id]
+    found = _plain(slots, others) if slots.is_plain else _counted(slots, others)
+    if taken:
+        return [slot for slot, mask in zip(found, slots.masks, strict=True) if not mask & taken]
+    return found
+
+
+def _plain(slots: OfferedSlots, others: Iterable[LiveHold]) -> list[ViewSlot]:
+    """Merges starts of which any hold that touches them takes the only unit."""
+    found = slots.available.copy()
+    lasting: list[tuple[int, int]] = []
+    overdue: list[tuple[datetime, int, int]] = []
+    for hold in others:
+        span = hold.span
+        first = bisect_right(slots.stops, span.first)
+        stop = bisect_left(slots.firsts, span.stop)
+        if first < stop:
+            if hold.is_overdue:
+                overdue.append((hold.expires_at, first, stop))
+            else:
+                lasting.append((first, stop))
+    if overdue:
+        until: list[datetime | None] = [None] * len(found)
+        for expires_at, first, stop in sorted(overdue):  # the last one to go is written last
+            until[first:stop] = [expires_at] * (stop - first)
+        for first, stop in lasting:
+            until[first:stop] = [None] * (stop - first)
+        for index, end in enumerate(until):
+            if end is not None:
+                found[index] = ViewSlot._make((*slots.reserved[index][:-1], end))
+    for first, stop in lasting:
+        found[first:stop] = slots.reserved[first:stop]
+    return found
+
+
+def _counted(slots: OfferedSlots, others: Sequence[LiveHold]) -> list[ViewSlot]:
+    """Merges starts that several holds may share."""
     held = _held_at_least(slots, others)
     is_any_overdue = any(hold.is_overdue for hold in others)
     found: list[ViewSlot] = []
-    for slot in slots.prepared:
-        if slot.mask & taken:
-            continue
-        units = slot.available.units_free
-        if units > len(held) or not slot.mask & held[units - 1]:
-            found.append(slot.available)
+    for index, mask in enumerate(slots.masks):
+        units = slots.available[index].units_free
+        if units > len(held) or not mask & held[units - 1]:
+            found.append(slots.available[index])
         elif not is_any_overdue:
-            found.append(slot.reserved)
+            found.append(slots.reserved[index])
         else:
-            until = free_at(slot.occupancy, others, units)
-            found.append(slot.reserved._replace(held_until=until))
+            until = free_at(slots.occupancies[index], others, units)
+            found.append(slots.reserved[index]._replace(held_until=until))
     return found
 
 

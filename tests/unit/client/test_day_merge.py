@@ -111,6 +111,22 @@ def test_only_overdue_holds_can_be_counted_down() -> None:
     assert (renewed.state, renewed.held_until) == (SlotState.RESERVED, None)
 
 
+def most_at_once(holds: list[LiveHold], low: int, high: int) -> int:
+    return max(
+        sum(h.span.first <= BASE + quantum < h.span.stop for h in holds)
+        for quantum in range(low, high)
+    )
+
+
+def freed_at(holds: list[LiveHold], low: int, high: int, units: int) -> datetime | None:
+    """The first moment at which enough of those that are overdue have gone."""
+    for moment in sorted(h.expires_at for h in holds if h.is_overdue):
+        left = [h for h in holds if not h.is_overdue or h.expires_at > moment]
+        if most_at_once(left, low, high) < units:
+            return moment
+    return None
+
+
 def test_it_agrees_with_counting_quantum_by_quantum() -> None:
     chance = random.Random(11)
     for _ in range(300):
@@ -120,22 +136,22 @@ def test_it_agrees_with_counting_quantum_by_quantum() -> None:
         holds = []
         for _ in range(chance.randint(0, 12)):
             first = chance.randrange(-10, 100)
-            holds.append(hold(first, first + chance.randint(1, 20), chance.choice("abm")))
+            overdue_for = chance.choice((None, chance.randint(1, 9)))
+            stop = first + chance.randint(1, 20)
+            holds.append(hold(first, stop, chance.choice("abm"), overdue_for=overdue_for))
 
         found = merge(offered(*spans, units=units), holds, "m")
 
         for slot, (low, high) in zip(found, spans, strict=True):
-            most = max(
-                sum(
-                    h.span.first <= BASE + quantum < h.span.stop
-                    for h in holds
-                    if h.holder_id != "m"
-                )
-                for quantum in range(low, high)
-            )
+            others = [h for h in holds if h.holder_id != "m"]
+            most = most_at_once(others, low, high)
             assert (slot.state is SlotState.RESERVED) is (most >= units)
+            assert slot.held_until == (
+                freed_at(others, low, high, units) if most >= units else None
+            )
             presence = slot_presence(Span(BASE + low, BASE + high), holds, "m", units_free=units)
             assert presence.is_reserved is (most >= units)
+            assert presence.free_at == slot.held_until
             assert len(presence.others) + len(presence.own) == sum(
                 h.span.first < BASE + high and BASE + low < h.span.stop for h in holds
             )
