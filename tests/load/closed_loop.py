@@ -197,6 +197,8 @@ class _Run:
     def _next(self, connection: Connection) -> None:
         request = None if self._is_over else next(self._requests, None)
         if request is None:
+            if not (self._is_over or self._keeps_sizes):
+                self._fail("there are no more requests to send")
             if not self._under_way:
                 self._idle.set()
             return

@@ -15,7 +15,7 @@ from typing import Final, NoReturn
 
 from shared.embedded.binary import postgres_binary, valkey_binary
 from shared.embedded.errors import EmbeddedServerError
-from tests.load import day_slots, merging, starting
+from tests.load import booking, day_slots, merging, past, starting, watching
 from tests.load.bench import Bench
 from tests.load.http2 import CallFailed
 from tests.load.options import Options, parse
@@ -27,6 +27,9 @@ _INTERRUPTED: Final = 130
 _SYNCS: Final = 50
 _MEASURES: Final[dict[str, tuple[str, Callable[[Bench], Figure]]]] = {
     "F1": (day_slots.TITLE, day_slots.measure),
+    "F2": (booking.TITLE, booking.measure),
+    "F4": (past.TITLE, past.measure),
+    "F7": (watching.TITLE, watching.measure),
     "F9": (merging.TITLE, merging.measure),
     "F10": (starting.TITLE, starting.measure),
 }

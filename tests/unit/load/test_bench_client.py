@@ -195,6 +195,16 @@ async def test_a_load_with_an_error_is_no_load(server: Server, name: str) -> Non
     caller.close()
 
 
+async def test_a_load_without_enough_requests_is_no_load(server: Server) -> None:
+    caller = await Caller.to(server.target, method("Echo"))
+
+    with pytest.raises(CallFailed, match="no more requests"):
+        await caller.for_seconds(
+            5.0, itertools.repeat(Request(framed(b""), fine), 20), 8, lambda: [0.0]
+        )
+    caller.close()
+
+
 async def test_one_error_among_good_answers_is_not_overlooked(server: Server) -> None:
     caller = await Caller.to(server.target, method("Crash"))
     requests = [Request(framed(b"good"), fine)] * 200
