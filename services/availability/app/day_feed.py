@@ -327,7 +327,7 @@ class DayFeed:
 
     def _make_room(self) -> None:
         """Forgets days, of the largest organizations first: nobody crowds out the others."""
-        excess = sum(known.count for known in self._known.values()) - self._most
+        excess = sum(known.spare for known in self._known.values()) - self._most
         if excess > 0:
             excess += self._most // _SPARED  # so that it is not done again for the next day
             for known in sorted(self._known.values(), key=lambda known: -known.count):

@@ -207,6 +207,11 @@ class OrganizationDays(Topic[str, DayChange]):
         return {resource_id: list(days) for resource_id, days in self._pinned.items()}
 
     @property
+    def spare(self) -> int:
+        """Days in memory that may be forgotten."""
+        return max(0, self.count - sum(map(len, self._pinned.values())))
+
+    @property
     def is_followed(self) -> bool:
         """Whether somebody watches."""
         return bool(self.subscribers or self._pinned)

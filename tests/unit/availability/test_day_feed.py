@@ -399,6 +399,18 @@ async def test_memory_is_bounded_and_watched_days_stay(
         assert [known.state("a", day) for day in DAYS] == [FREE] * 3
 
 
+async def test_watched_days_take_no_room_from_others(store: StoreModel, clock: StillClock) -> None:
+    mailbox = Mailbox[str, DayChange]()
+    async with following(store, clock, most=2) as feed, watched(feed, mailbox):
+        for name in ("x", "y"):
+            await feed.of_resource(ORGANIZATION, name, range(DAY, DAY + 1))
+        reads = store.reads
+        for name in ("x", "y"):
+            await feed.of_resource(ORGANIZATION, name, range(DAY, DAY + 1))
+
+    assert store.reads == reads
+
+
 async def test_a_large_organization_crowds_out_no_small_one(
     store: StoreModel, clock: StillClock
 ) -> None:
