@@ -4,30 +4,22 @@ from __future__ import annotations
 
 import getpass
 from datetime import datetime, timedelta
-from typing import Final
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
 import click
-import grpc
 
 from holdfast.availability.v1.booking_pb2 import Booker, Booking, BookingItem, CreateBookingRequest
-from holdfast.catalog.v1.offering_pb2 import GetOfferingRequest, Offering
+from holdfast.catalog.v1.offering_pb2 import Offering
 from shared.client.cli import param, text
+from shared.client.cli.choice import find_choice
 from shared.client.cli.command import Command
-from shared.client.cli.offer import Offer, find_offer
 from shared.client.cli.output import Output, Styled
 from shared.client.cli.record import record
 from shared.client.cli.session import Session, with_session
-from shared.client.cli.wall import WallTimeSkipped, resolve
 from shared.client.client import new_request_id
 from shared.client.failure import HoldfastError
 from shared.client.value import from_timestamp, to_duration, to_timestamp
-
-# Refusals after which another start may do.
-_ANOTHER_START: Final = frozenset(
-    {"NOT_OFFERED_START", "OUTSIDE_SCHEDULE", "SLOT_HELD", "SLOT_UNAVAILABLE"}
-)
 
 
 @click.command(
@@ -69,75 +61,28 @@ async def book(
     TIME is read by the clock of the resource's schedule, like the times that slots lists, unless
     it ends in Z or an offset (2027-03-09T10:00+01:00) or --time-zone names another clock.
     """
-    offer = await find_offer(session, resource_id, event_type_id, duration)
-    offering = await _offering(session, resource_id, offer)
-    zone = _clock(session.output, offering, time_zone)
-    session.invocation.shown_zone = zone.key
+    choice = await find_choice(session, resource_id, start, event_type_id, duration, time_zone)
     request = CreateBookingRequest(
         organization_id=session.organization,
         request_id=str(request_id or new_request_id()),
         booking_id=booking_id,
         items=[BookingItem(resource_id=resource_id)],
-        event_type_id=offer.event_type_id,
-        start_time=to_timestamp(_instant(session.output, start, zone)),
-        duration=to_duration(offer.duration),
+        event_type_id=choice.offer.event_type_id,
+        start_time=to_timestamp(choice.start),
+        duration=to_duration(choice.offer.duration),
         booker=Booker(booker_id=booker or _login(), name=name, email=email),
-        location=_place(location, offering),
+        location=_place(location, choice.offering),
         time_zone=time_zone.key if time_zone else "",
     )
     try:
         answer = await session.client.call(session.client.bookings.CreateBooking, request)
     except HoldfastError as error:
-        _advise(error, request, zone, session.invocation.program)
+        choice.advise(error, session.invocation.program)
         raise
     if session.output.is_json:
         session.output.json(record(answer.booking))
     else:
-        _show(session.output, answer.booking, zone, session.invocation.program)
-
-
-async def _offering(session: Session, resource_id: str, offer: Offer) -> Offering:
-    answer = await session.client.call(
-        session.client.catalog.GetOffering,
-        GetOfferingRequest(
-            organization_id=session.organization,
-            resource_id=resource_id,
-            event_type_id=offer.event_type_id,
-        ),
-    )
-    return answer.offering
-
-
-def _clock(output: Output, offering: Offering, wanted: ZoneInfo | None) -> ZoneInfo:
-    """By which clock the start is read: the one by which slots shows it."""
-    locked = offering.event_type.time_zone_lock
-    if locked and wanted and wanted.key != locked:
-        output.remark(f"{offering.event_type.event_type_id} is always read in {locked}")
-    if locked:
-        return param.zone_or_utc(locked)
-    if wanted:
-        return wanted
-    return param.zone_or_utc(offering.schedule.time_zone or offering.resource.time_zone)
-
-
-def _instant(output: Output, start: datetime, zone: ZoneInfo) -> datetime:
-    """The instant that is meant.
-
-    Raises:
-        HoldfastError: No clock of the zone ever shows this time.
-    """
-    try:
-        found = resolve(start, zone)
-    except WallTimeSkipped as error:
-        raise HoldfastError(
-            grpc.StatusCode.INVALID_ARGUMENT, "WALL_TIME_SKIPPED", str(error)
-        ) from error
-    if found.later is not None:
-        output.remark(
-            f"{start:%H:%M} happens twice that day in {zone.key}: the earlier one is taken,"
-            f" {text.iso(found.instant)}; the later one is {text.iso(found.later)}"
-        )
-    return found.instant
+        _show(session.output, answer.booking, choice.zone, session.invocation.program)
 
 
 def _place(wanted: str | None, offering: Offering) -> str:
@@ -159,20 +104,6 @@ def _login() -> str:
         return getpass.getuser()
     except (OSError, KeyError):  # a user id without a name
         return "somebody"
-
-
-def _advise(
-    error: HoldfastError, request: CreateBookingRequest, zone: ZoneInfo, program: str
-) -> None:
-    """Adds the command that shows what would do instead."""
-    if error.reason in _ANOTHER_START:
-        day = from_timestamp(request.start_time).astimezone(zone).date()
-        minutes = request.duration.ToTimedelta() // timedelta(minutes=1)
-        error.add_note("see what is free:")
-        error.add_note(
-            f"  {program} slots {request.items[0].resource_id} {day}"
-            f" --duration {minutes} --event-type {request.event_type_id}"
-        )
 
 
 def _show(output: Output, booking: Booking, zone: ZoneInfo, program: str) -> None:

@@ -30,12 +30,13 @@ class NotRunning(click.ClickException):
     exit_code = ExitCode.UNREACHABLE
 
 
-class _Seconds(click.FloatRange):
+class Seconds(click.FloatRange):
     """A number of seconds within bounds, which "nan" is not."""
 
     def convert(
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
     ) -> float:
+        """Reads the number."""
         found = float(super().convert(value, param, ctx))
         if not math.isfinite(found):
             self.fail(f"{value!r} is no number of seconds.", param, ctx)
@@ -138,7 +139,7 @@ def shared_options(*, hidden: bool) -> list[click.Parameter]:
             for service in ("catalog", "availability", "presence")
         ),
         _option("--timeout", metavar="SECONDS", hidden=hidden,
-                type=_Seconds(min=0, min_open=True, max=3600), help=(
+                type=Seconds(min=0, min_open=True, max=3600), help=(
             "How long one call may take.  [default: 10]")),
     ]  # fmt: skip
 

@@ -25,9 +25,13 @@ _SECTIONS: Final[Mapping[str, Mapping[str, Lazy]]] = {
     "See what is free": {
         "month": Lazy(f"{_HERE}.month:month", "A month's calendar, the free days marked."),
         "slots": Lazy(f"{_HERE}.slots:slots", "The free starts of one day."),
+        "watch": Lazy(
+            f"{_HERE}.watch:watch", "The same day live: holds and bookings as they come."
+        ),
         "day": Lazy(f"{_HERE}.day:day", "A day's quarter hours as they are stored, drawn."),
     },
     "Book": {
+        "hold": Lazy(f"{_HERE}.hold:hold", "Keep others from a time while you decide."),
         "book": Lazy(f"{_HERE}.book:book", "Book a resource."),
         "bookings": Lazy(f"{_HERE}.bookings:bookings", "List, show and cancel bookings."),
     },

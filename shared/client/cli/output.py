@@ -20,6 +20,7 @@ from shared.client.cli.text import clean, clean_lines
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.text import Text
 
     from shared.client.cli.record import Json
 
@@ -76,21 +77,55 @@ class Output:
             return plain
         return wanted
 
+    @property
+    def height(self) -> int | None:
+        """How many rows the terminal has; None where nobody counts."""
+        return self._rich().height if self.is_terminal else None
+
+    @property
+    def can_redraw(self) -> bool:
+        """Whether what was written can be written over."""
+        return self.is_terminal and not self._rich().is_dumb_terminal
+
+    def fileno(self) -> int | None:
+        """Returns the descriptor of the output; None where it has none."""
+        try:
+            return self._stdout.fileno()
+        except OSError:  # kept in memory
+            return None
+
     def json(self, value: Json) -> None:
         """Writes a value as JSON."""
         text = json.dumps(value, indent=2, ensure_ascii=False)
         self._write(escape_json(text) + "\n")
 
+    def json_line(self, value: Json) -> None:
+        """Writes a value as JSON on one line, and hands it over at once."""
+        text = json.dumps(value, separators=(",", ":"), ensure_ascii=False)
+        self._write(escape_json(text) + "\n", flush=True)
+
     def line(self, *parts: str | Styled) -> None:
         """Writes one line; text from elsewhere is shown, never obeyed."""
-        styled = [part if isinstance(part, Styled) else Styled(part) for part in parts]
-        if not self.is_terminal:
-            self._write("".join(clean(part.text) for part in styled).rstrip() + "\n")
+        if self.is_terminal:
+            self._print(_assembled(parts))
             return
-        from rich.text import Text  # noqa: PLC0415  # for terminals only
+        styled = [part if isinstance(part, Styled) else Styled(part) for part in parts]
+        self._write("".join(clean(part.text) for part in styled).rstrip() + "\n")
 
-        text = Text.assemble(*((clean(part.text), part.style) for part in styled))
-        self._print(text)
+    def painted(self, parts: Iterable[str | Styled]) -> str:
+        """Returns a line as the terminal takes it: coloured, and cut at its width."""
+        console = self._rich()
+        with console.capture() as captured:
+            console.print(_assembled(parts), end="", no_wrap=True, overflow="crop", crop=True)
+        return captured.get()
+
+    def control(self, text: str) -> None:
+        """Writes what a terminal obeys, and hands it over at once.
+
+        Raises:
+            PipeClosed: The terminal is gone.
+        """
+        self._write(text, flush=True)
 
     def table(self, columns: Sequence[Column[_Row]], rows: Sequence[_Row], *, empty: str) -> None:
         """Writes a table, or one sentence when there is nothing in it."""
@@ -173,6 +208,13 @@ class Output:
 
             self._console = Console(file=self._stdout, highlight=False, markup=False, emoji=False)
         return self._console
+
+
+def _assembled(parts: Iterable[str | Styled]) -> Text:
+    from rich.text import Text  # noqa: PLC0415  # for terminals only
+
+    styled = [part if isinstance(part, Styled) else Styled(part) for part in parts]
+    return Text.assemble(*((clean(part.text), part.style) for part in styled))
 
 
 def align(rows: Sequence[Sequence[str]]) -> list[str]:

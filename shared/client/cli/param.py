@@ -11,7 +11,10 @@ from zoneinfo import ZoneInfo
 import click
 
 from shared.client.cli import parse
+from shared.client.cli.invocation import Seconds
 from shared.slots.zone import UnknownZone, zone, zone_names
+
+_LONGEST_FOR: Final = 31 * 24 * 60 * 60
 
 _Decorated = TypeVar("_Decorated", bound=Callable[..., Any])
 
@@ -87,6 +90,17 @@ def event_type_option(command: _Decorated) -> _Decorated:
         " length; of several, the one with the fewest lengths."
     )
     return click.option("--event-type", "event_type_id", metavar="ID", help=text)(command)
+
+
+def for_option(text: str) -> Callable[[_Decorated], _Decorated]:
+    """``--for SECONDS``."""
+    return click.option(
+        "--for",
+        "seconds",
+        metavar="SECONDS",
+        type=Seconds(min=0, min_open=True, max=_LONGEST_FOR),
+        help=f"{text}  [default: until Ctrl-C]",
+    )
 
 
 def limit_option(command: _Decorated) -> _Decorated:

@@ -18,6 +18,7 @@ from shared.slots.bitmap import runs
 from shared.slots.quantum import QUANTUM
 
 _TAKEN_PREFIX: Final = "quanta."
+_WORDS_FOR_TAKEN: Final = {"SLOT_HELD": "held"}
 _INSTANTS: Final = frozenset({"earliest", "latest"})
 
 
@@ -115,21 +116,22 @@ def _facts(error: HoldfastError, zone: ZoneInfo) -> list[str]:
     facts = []
     for key, value in sorted(error.metadata.items()):
         if key.startswith(_TAKEN_PREFIX):
-            facts += _taken(key.removeprefix(_TAKEN_PREFIX), value, zone)
+            word = _WORDS_FOR_TAKEN.get(error.reason, "taken")
+            facts += _taken(word, key.removeprefix(_TAKEN_PREFIX), value, zone)
         elif key in _INSTANTS:
             facts.append(f"{key}: {_instant(value, zone)}")
     return facts
 
 
-def _taken(day: str, indexes: str, zone: ZoneInfo) -> list[str]:
+def _taken(word: str, day: str, indexes: str, zone: ZoneInfo) -> list[str]:
     """Quarter hours as times, or as they came when they cannot be read."""
     try:
         midnight = datetime.fromisoformat(f"{day}T00:00Z")
         ranges = runs(sum({1 << int(index) for index in indexes.split(",")}))
     except ValueError:
-        return [f"taken: {day} {indexes}"]
+        return [f"{word}: {day} {indexes}"]
     return [
-        f"taken: {span(midnight + first * QUANTUM, midnight + stop * QUANTUM, zone)} ({zone.key})"
+        f"{word}: {span(midnight + first * QUANTUM, midnight + stop * QUANTUM, zone)} ({zone.key})"
         for first, stop in ranges
     ]
 

@@ -1,0 +1,215 @@
+"""``holdfast hold``: holds time for as long as it runs."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from datetime import datetime, timedelta
+from typing import Any, Final
+from zoneinfo import ZoneInfo
+
+import click
+import grpc
+
+from holdfast.availability.v1.availability_pb2 import GetDaySlotsRequest, Slot
+from shared.client.cli import param, text
+from shared.client.cli.choice import START_NOT_FREE, Choice, find_choice
+from shared.client.cli.command import Command
+from shared.client.cli.ending import Ending, ending
+from shared.client.cli.live_day import holder
+from shared.client.cli.output import Output, PipeClosed, Styled
+from shared.client.cli.record import Json
+from shared.client.cli.session import Session, with_session
+from shared.client.failure import HoldfastError
+from shared.client.hold import ENDED, Hold, HoldState, HoldStatus
+from shared.client.value import from_timestamp, to_date, to_duration
+from shared.slots.quantum import OffGrid, number
+
+_ENDING_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+_UNREACHABLE: Final = "UNREACHABLE"
+_CODES: Final = {
+    "INTERNAL": grpc.StatusCode.INTERNAL,
+    "INVALID_FIELD": grpc.StatusCode.INVALID_ARGUMENT,
+    "NOT_FOUND": grpc.StatusCode.NOT_FOUND,
+    "TOO_MANY_HOLDS": grpc.StatusCode.RESOURCE_EXHAUSTED,
+    _UNREACHABLE: grpc.StatusCode.UNAVAILABLE,
+}
+_REFUSED: Final = {
+    "NOT_FOUND": "there is no such resource to hold",
+    "SLOT_HELD": "somebody else is choosing this time",
+    "TOO_MANY_HOLDS": "too many holds at once",
+    _UNREACHABLE: "presence did not answer in time",
+}
+_LOST: Final = {
+    "BLOCKED": "the hold is lost: the time was taken out of use",
+    "BOOKED": "the hold is lost: somebody has booked this time",
+    "NOT_FOUND": "the hold is lost: its resource is gone",
+    "SLOT_HELD": "the hold ran out, and somebody else is choosing this time now",
+    _UNREACHABLE: "presence could not be reached in time: the hold has run out",
+}
+
+
+@click.command(
+    cls=Command,
+    examples=[
+        "holdfast hold studio-a 2027-03-09T13:00 --duration 60 --for 1",
+        "holdfast hold studio-b 2027-03-09T14:00+01:00 --duration 5h --for 1 -o json",
+    ],
+)
+@click.argument("resource_id", metavar="RESOURCE")
+@click.argument("start", metavar="TIME", type=param.MOMENT)
+@param.duration_option
+@param.event_type_option
+@param.zone_option("The clock of TIME.  [default: the schedule's zone]")
+@param.for_option("How long to hold.")
+@with_session
+async def hold(
+    session: Session,
+    resource_id: str,
+    start: datetime,
+    duration: timedelta | None,
+    event_type_id: str | None,
+    time_zone: ZoneInfo | None,
+    seconds: float | None,
+) -> None:
+    """Hold time until Ctrl-C: others see it as reserved, and nobody else can book it.
+
+    TIME is read as book reads it. What a booking would take is held, buffers included, and let
+    go at the end. When the program is killed, the hold ends by itself a few seconds later.
+    """
+    choice = await find_choice(session, resource_id, start, event_type_id, duration, time_zone)
+    slot = await _slot(session, choice)
+    taken_from = from_timestamp(slot.occupancy_start_time)
+    length = from_timestamp(slot.occupancy_end_time) - taken_from
+    teller = _Teller(session.output, choice, taken_from, taken_from + length)
+    async with session.client.hold(resource_id, taken_from, length) as held:
+        with ending(session.output, seconds, _ENDING_SIGNALS) as ended:
+            await _keep(held, teller, ended)
+        # From here on a second Ctrl-C does not wait for the farewell.
+    teller.tell(held, held.status)
+    if held.state is not HoldState.LEFT:
+        error = _failure(held.status)
+        choice.advise(error, session.invocation.program)
+        if error.reason == _UNREACHABLE:
+            error.add_note(f"`{session.invocation.program} doctor` shows what is up")
+        raise error
+    if ended.result() is Ending.PIPE_CLOSED:
+        raise PipeClosed
+
+
+async def _slot(session: Session, choice: Choice) -> Slot:
+    """The start as it is on offer.
+
+    Raises:
+        HoldfastError: It is not.
+    """
+    try:
+        number(choice.start)
+    except OffGrid as error:
+        words = str(OffGrid(choice.start.astimezone(choice.zone)))
+        raise HoldfastError(grpc.StatusCode.INVALID_ARGUMENT, "OFF_GRID", words) from error
+    answer = await session.client.call(
+        session.client.availability.GetDaySlots,
+        GetDaySlotsRequest(
+            organization_id=session.organization,
+            resource_id=choice.resource_id,
+            event_type_id=choice.offer.event_type_id,
+            date=to_date(choice.start.astimezone(choice.zone).date()),
+            duration=to_duration(choice.offer.duration),
+            time_zone=choice.zone.key,
+        ),
+    )
+    for slot in answer.slots:
+        if from_timestamp(slot.start_time) == choice.start:
+            return slot
+    missing = HoldfastError(
+        grpc.StatusCode.FAILED_PRECONDITION,
+        START_NOT_FREE,
+        f"{choice.resource_id} has no free start at {text.moment(choice.start, choice.zone)}"
+        f" ({choice.zone.key}) for {text.length(choice.offer.duration)}",
+        service="availability",
+    )
+    choice.advise(missing, session.invocation.program)
+    raise missing
+
+
+async def _keep(held: Hold, teller: _Teller, ended: asyncio.Future[Ending]) -> None:
+    """Tells each state of a hold until it is over, or has to end."""
+    states = held.states()
+    coming = asyncio.ensure_future(anext(states))
+    try:
+        while not ended.done():
+            if coming.done():
+                status = coming.result()
+                if status.state in ENDED:
+                    return
+                teller.tell(held, status)
+                coming = asyncio.ensure_future(anext(states))
+            waited_for: set[asyncio.Future[Any]] = {coming, ended}
+            await asyncio.wait(waited_for, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        coming.cancel()
+        await asyncio.gather(coming, return_exceptions=True)
+
+
+class _Teller:
+    """Says how a hold stands."""
+
+    def __init__(self, output: Output, choice: Choice, start: datetime, end: datetime) -> None:
+        self._output = output
+        self._choice = choice
+        self._start = start
+        self._end = end
+
+    def tell(self, held: Hold, status: HoldStatus) -> None:
+        """Says one state; why it was refused or lost, people are told on stderr."""
+        if self._output.is_json:
+            self._output.json_line(self._record(held, status))
+        elif status.state is HoldState.HOLDING:
+            self._tell_wish()
+        elif status.state is HoldState.HELD:
+            self._tell_held(held)
+        elif status.state is HoldState.LEFT:
+            self._output.line(Styled("Left", "bold"), ": others can have the time again.")
+        self._output.flush()
+
+    def _tell_wish(self) -> None:
+        start, zone = self._choice.start, self._choice.zone
+        end = start + self._choice.offer.duration
+        self._output.line(
+            f"Holding {self._choice.resource_id} for {text.length(end - start)}: ",
+            Styled(text.span(start, end, zone), "bold"), f" ({zone.key})",
+        )  # fmt: skip
+        if (self._start, self._end) != (start, end):
+            self._output.line(f"With buffers: {text.span(self._start, self._end, zone)}")
+
+    def _tell_held(self, held: Hold) -> None:
+        self._output.line(
+            Styled("Held", "bold green"), f" as {holder(held.holder_id)}: others see it as"
+            " reserved. Renewed until Ctrl-C lets it go.",
+        )  # fmt: skip
+
+    def _record(self, held: Hold, status: HoldStatus) -> dict[str, Json]:
+        return {
+            "state": status.state.value.lower(),
+            "reason": status.reason,
+            "metadata": dict(status.metadata),
+            "resource_id": held.resource_id,
+            "event_type_id": self._choice.offer.event_type_id,
+            "start_time": text.iso(self._choice.start),
+            "end_time": text.iso(self._choice.start + self._choice.offer.duration),
+            "occupancy_start_time": text.iso(self._start),
+            "occupancy_end_time": text.iso(self._end),
+            "holder_id": held.holder_id,
+            "expire_time": text.iso(status.expires_at) if status.expires_at else None,
+        }
+
+
+def _failure(status: HoldStatus) -> HoldfastError:
+    """Says why a hold was refused, or lost, as a call that does not succeed says it."""
+    is_lost = status.state is HoldState.LOST
+    known = _LOST if is_lost else _REFUSED
+    words = known.get(status.reason, "the hold is lost" if is_lost else "it cannot be held")
+    code = _CODES.get(status.reason, grpc.StatusCode.FAILED_PRECONDITION)
+    return HoldfastError(code, status.reason, words, metadata=status.metadata, service="presence")

@@ -1,0 +1,169 @@
+"""``holdfast watch``: a live day."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import date, timedelta
+from itertools import count
+from typing import Any, Final
+from zoneinfo import ZoneInfo
+
+import click
+import grpc
+
+from shared.client.cli import param
+from shared.client.cli.command import Command
+from shared.client.cli.ending import Ending, ending
+from shared.client.cli.live_day import Subject
+from shared.client.cli.offer import find_offer
+from shared.client.cli.output import Output, PipeClosed
+from shared.client.cli.screen import Screen
+from shared.client.cli.session import Session, with_session
+from shared.client.cli.watching import Drawn, Lines, Objects, Show
+from shared.client.client import Client
+from shared.client.day_view import DayView
+from shared.client.failure import HoldfastError
+from shared.client.selection import Selection, SelectionState, check_selection
+
+# A change of the catalog tells no day: the choice is looked up again now and then.
+_CHECK_SECONDS: Final = 5.0
+_CHECKS_PER_REFRESH: Final = 12
+_SPOILED: Final = {
+    SelectionState.RESOURCE_DELETED: (grpc.StatusCode.NOT_FOUND, "{0} was deleted"),
+    SelectionState.EVENT_TYPE_DELETED: (grpc.StatusCode.NOT_FOUND, "{1} was deleted"),
+    SelectionState.RESOURCE_INACTIVE: (
+        grpc.StatusCode.FAILED_PRECONDITION, "{0} was switched off"),
+    SelectionState.EVENT_TYPE_INACTIVE: (
+        grpc.StatusCode.FAILED_PRECONDITION, "{1} was switched off"),
+    SelectionState.UNLINKED: (
+        grpc.StatusCode.FAILED_PRECONDITION, "{1} does not book {0} any more"),
+    SelectionState.DURATION_GONE: (
+        grpc.StatusCode.FAILED_PRECONDITION, "{1} does not offer this length any more"),
+}  # fmt: skip
+
+
+@click.command(
+    cls=Command,
+    examples=[
+        "holdfast watch studio-a 2027-03-09 --duration 300 --for 1",
+        "holdfast watch studio-b 2027-03-09 --duration 2h --time-zone Asia/Tokyo --for 1",
+        "holdfast watch studio-a 2027-03-09 --duration 60 --for 1 -o json",
+    ],
+)
+@click.argument("resource_id", metavar="RESOURCE")
+@click.argument("day", metavar="DATE", type=param.DATE)
+@param.duration_option
+@param.event_type_option
+@param.zone_option("Whose day, and the clock shown.  [default: the schedule's zone]")
+@param.for_option("How long to watch.")
+@with_session
+async def watch(
+    session: Session,
+    resource_id: str,
+    day: date,
+    duration: timedelta | None,
+    event_type_id: str | None,
+    time_zone: ZoneInfo | None,
+    seconds: float | None,
+) -> None:
+    """Watch a day: what is available, reserved and booked, as it changes.
+
+    A terminal is drawn anew in its place. A pipe gets a line for each start that becomes
+    reserved, available, booked or free, and with -o json an object a line for each picture.
+    """
+    offer = await find_offer(session, resource_id, event_type_id, duration)
+    name = time_zone.key if time_zone else ""
+    view = session.client.day_view(
+        resource_id, offer.event_type_id, day, offer.duration, time_zone=name
+    )
+    async with view:
+        zone = param.zone_or_utc(view.picture.time_zone)
+        session.invocation.shown_zone = zone.key
+        subject = Subject(resource_id, offer.event_type_id, day, offer.duration, zone)
+        # Ctrl-C ends it as it ends every command.
+        with (
+            ending(session.output, seconds, {signal.SIGTERM}) as ended,
+            _show(session.output, subject) as show,
+        ):
+            checking = asyncio.ensure_future(_check(session.client, view, subject))
+            try:
+                await _follow(view, show, ended, checking)
+            finally:
+                checking.cancel()
+                await asyncio.gather(checking, return_exceptions=True)
+
+
+@contextmanager
+def _show(output: Output, subject: Subject) -> Iterator[Show]:
+    if output.is_json:
+        yield Objects(output, subject)
+    elif not output.can_redraw:
+        yield Lines(output, subject)
+    else:
+        screen = Screen(output)
+        drawn = Drawn(output, subject, screen)
+        loop = asyncio.get_running_loop()
+        with screen.shown():
+            loop.add_signal_handler(signal.SIGWINCH, drawn.tick)
+            loop.add_signal_handler(signal.SIGCONT, screen.forget)
+            try:
+                yield drawn
+            finally:
+                loop.remove_signal_handler(signal.SIGWINCH)
+                loop.remove_signal_handler(signal.SIGCONT)
+
+
+async def _follow(
+    view: DayView, show: Show, ended: asyncio.Future[Ending], checking: asyncio.Future[None]
+) -> None:
+    """Shows each picture until it has to end.
+
+    Raises:
+        HoldfastError: There is nothing to watch any more.
+        PipeClosed: Nobody looks any more.
+    """
+    pictures = view.__aiter__()
+    coming = asyncio.ensure_future(anext(pictures))
+    try:
+        while not ended.done():
+            if coming.done():
+                show.take(coming.result())
+                await asyncio.sleep(show.pause_seconds)
+                coming = asyncio.ensure_future(anext(pictures))
+            elif checking.done():
+                checking.result()
+            else:
+                show.tick()
+            waited_for: set[asyncio.Future[Any]] = {coming, ended, checking}
+            await asyncio.wait(
+                waited_for, timeout=show.wait_seconds(), return_when=asyncio.FIRST_COMPLETED
+            )
+    finally:
+        coming.cancel()
+        await asyncio.gather(coming, return_exceptions=True)
+    if ended.result() is Ending.PIPE_CLOSED:
+        raise PipeClosed
+
+
+async def _check(client: Client, view: DayView, subject: Subject) -> None:
+    """Looks now and then whether there is still such an offer; starts pass, too.
+
+    Raises:
+        HoldfastError: There is not.
+    """
+    selection = Selection(subject.resource_id, subject.event_type_id, subject.duration)
+    for checks in count(1):
+        await asyncio.sleep(_CHECK_SECONDS)
+        if checks % _CHECKS_PER_REFRESH == 0:
+            view.refresh()
+        try:
+            verdict = await check_selection(client, selection)
+        except HoldfastError:
+            continue  # the catalog cannot say: bookings and holds go on without it
+        if verdict.state is not SelectionState.VALID:
+            code, words = _SPOILED[verdict.state]
+            message = words.format(subject.resource_id, subject.event_type_id)
+            raise HoldfastError(code, verdict.state.value, message, service="catalog")

@@ -1,0 +1,193 @@
+"""Shows the pictures of a live day: redrawn on a terminal, as lines in a pipe, or as JSON."""
+
+from __future__ import annotations
+
+import time
+from datetime import UTC, datetime
+from typing import Final, Protocol
+
+from shared.client.cli.change import changes, stamp
+from shared.client.cli.live_day import Glyphs, Subject, draw
+from shared.client.cli.live_record import picture_record
+from shared.client.cli.live_start import Size, localized
+from shared.client.cli.output import Output
+from shared.client.cli.screen import Screen
+from shared.client.day_view import DayPicture
+
+# A picture is out of date for a moment with every booking: only what lasts is worth a word.
+_STALE_SECONDS: Final = 1.0
+
+
+class Show(Protocol):
+    """Somewhere to show pictures.
+
+    Attributes:
+        pause_seconds: How long to wait after a picture before the next.
+    """
+
+    pause_seconds: float
+
+    def take(self, picture: DayPicture) -> None:
+        """Shows a new picture.
+
+        Raises:
+            PipeClosed: Nobody looks any more.
+        """
+
+    def tick(self) -> None:
+        """Shows that time has passed.
+
+        Raises:
+            PipeClosed: Nobody looks any more.
+        """
+
+    def wait_seconds(self) -> float | None:
+        """Returns after how long there is something to show without a new picture."""
+
+
+def now() -> datetime:
+    """Returns the time by presence's clock: real time, however the other services' is moved."""
+    return datetime.now(UTC)
+
+
+class Objects:
+    """Writes each picture as one JSON object a line."""
+
+    pause_seconds = 0.0
+
+    def __init__(self, output: Output, subject: Subject) -> None:
+        self._output = output
+        self._subject = subject
+
+    def take(self, picture: DayPicture) -> None:
+        """As in the port."""
+        self._output.json_line(picture_record(self._subject, picture, now()))
+
+    def tick(self) -> None:
+        """As in the port: nothing changes by itself."""
+
+    def wait_seconds(self) -> float | None:
+        """As in the port."""
+        return None
+
+
+class Lines:
+    """Writes one line for each start that became something else."""
+
+    pause_seconds = 0.0
+
+    def __init__(self, output: Output, subject: Subject) -> None:
+        self._output = output
+        self._subject = subject
+        self._shown: DayPicture | None = None
+        self._staleness = Staleness()
+
+    def take(self, picture: DayPicture) -> None:
+        """As in the port."""
+        at = stamp(now())
+        for change in changes(self._shown, picture):
+            start = localized(change.slot, self._subject.zone)
+            reading = "  ".join(f"{end:%Y-%m-%d %H:%M%z}" for end in (start.start, start.end))
+            self._output.line(f"{at}  {reading}  {change.words}")
+        if self._shown is None and not picture.slots:
+            self._output.line(f"{at}  no free start")
+        self._shown = picture
+        self._tell_staleness(self._staleness.note(is_stale=picture.is_stale))
+        self._output.flush()
+
+    def tick(self) -> None:
+        """As in the port."""
+        self._tell_staleness(self._staleness.lasted())
+        self._output.flush()
+
+    def wait_seconds(self) -> float | None:
+        """As in the port."""
+        return self._staleness.wait_seconds()
+
+    def _tell_staleness(self, is_changed: bool) -> None:  # noqa: FBT001  # what was just found
+        if is_changed:
+            word = "reconnecting" if self._staleness.is_worth_saying else "live again"
+            self._output.line(f"{stamp(now())}  {word}")
+
+
+class Drawn:
+    """Draws each picture over the one before, and counts down."""
+
+    pause_seconds = 0.05  # faster nobody sees
+
+    def __init__(self, output: Output, subject: Subject, screen: Screen) -> None:
+        self._output = output
+        self._subject = subject
+        self._screen = screen
+        self._glyphs = Glyphs.of(output)
+        self._picture: DayPicture | None = None
+        self._staleness = Staleness()
+
+    def take(self, picture: DayPicture) -> None:
+        """As in the port."""
+        self._picture = picture
+        self._staleness.note(is_stale=picture.is_stale)
+        self._draw()
+
+    def tick(self) -> None:
+        """As in the port."""
+        self._staleness.lasted()
+        self._draw()
+
+    def wait_seconds(self) -> float | None:
+        """As in the port."""
+        waits = [self._staleness.wait_seconds(), self._next_second()]
+        return min((wait for wait in waits if wait is not None), default=None)
+
+    def _next_second(self) -> float | None:
+        """Returns after how long a countdown shows another number."""
+        if self._picture is None:
+            return None
+        ends = [slot.held_until for slot in self._picture.slots]
+        ends += [hold.expires_at for hold in self._picture.holds if hold.is_overdue]
+        moment = now()
+        left = [(end - moment).total_seconds() for end in ends if end is not None]
+        return min((seconds % 1 + 0.001 for seconds in left if seconds > 0), default=None)
+
+    def _draw(self) -> None:
+        if self._picture is None:
+            return
+        self._screen.draw(draw(
+            self._subject,
+            self._picture,
+            self._glyphs,
+            Size(self._output.width or 1, self._output.height or 1),
+            now=now(),
+            is_stale=self._staleness.is_worth_saying,
+        ))  # fmt: skip
+
+
+class Staleness:
+    """Whether a picture has been out of date for longer than a moment."""
+
+    def __init__(self) -> None:
+        self.is_worth_saying = False
+        self._since: float | None = None
+
+    def note(self, *, is_stale: bool) -> bool:
+        """Takes what the newest picture says; returns whether there is something else to say."""
+        if not is_stale:
+            self._since = None
+            changed, self.is_worth_saying = self.is_worth_saying, False
+            return changed
+        if self._since is None:
+            self._since = time.monotonic()
+        return self.lasted()
+
+    def lasted(self) -> bool:
+        """Lets time pass; returns whether there is something else to say."""
+        if self.is_worth_saying or self.wait_seconds() != 0:
+            return False
+        self.is_worth_saying = True
+        return True
+
+    def wait_seconds(self) -> float | None:
+        """Returns after how long there is something to say; None where nothing is out of date."""
+        if self._since is None or self.is_worth_saying:
+            return None
+        return max(self._since + _STALE_SECONDS - time.monotonic(), 0.0)
