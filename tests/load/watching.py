@@ -28,7 +28,7 @@ TITLE: Final = "hold to watchers"
 _RATE_TARGET: Final = 0.7
 _SECONDS_TARGET: Final = 0.120
 # Changes under way at once where throughput counts; where time counts, one after the other.
-_AT_ONCE: Final = 8
+_AT_ONCE: Final = 4
 _SPAN_QUANTA: Final = 4
 _QUANTUM: Final = timedelta(minutes=15)
 _PRESENCE: Final = "/holdfast.presence.v1.PresenceService/"
@@ -100,10 +100,11 @@ async def _hold(
         seconds=seconds,
     )
     # Others' holds are let go: they would be overdue soon, and that is told, too.
-    left = [sessions[0].move(), *(session.leave() for session in sessions[1:])]
+    await watchers.follow(iter([sessions[0].move()]), at_once=1, cpu=cpu)
+    left = [session.leave() for session in sessions[1:]]
     await watchers.follow(iter(left), at_once=len(left), cpu=cpu)
     calm = await watchers.follow(
-        (sessions[0].move() for _ in count()), at_once=1, cpu=cpu, seconds=seconds / 2
+        (sessions[0].move(is_alone=True) for _ in count()), at_once=1, cpu=cpu, seconds=seconds / 2
     )
     await watchers.follow(iter([sessions[0].leave()]), at_once=1, cpu=cpu)
     return _Half(busy, calm)
@@ -129,8 +130,12 @@ class _Session:
         self._secret = secrets.token_urlsafe(16)
         self._moves = 0
 
-    def move(self) -> Change:
-        """A heartbeat that takes a span in place of the one before: one change, one message."""
+    def move(self, *, is_alone: bool = False) -> Change:
+        """A heartbeat that takes a span in place of the one before: one change, one message.
+
+        Args:
+            is_alone: Nothing else changes meanwhile: what is told must be this.
+        """
         start = self._starts[self._moves % 2]
         self._moves += 1
         request = pb.HeartbeatRequest(
@@ -141,7 +146,8 @@ class _Session:
             start_time=_timestamp(start),
             duration=to_duration(_SPAN_QUANTA * _QUANTUM),
         )
-        return Change(_HEARTBEAT, request.SerializeToString(), _one_hold)
+        check = partial(_this_hold, request) if is_alone else _one_hold
+        return Change(_HEARTBEAT, request.SerializeToString(), check)
 
     def leave(self) -> Change:
         """Lets it go."""
@@ -159,6 +165,14 @@ def _one_hold(message: bytes) -> str:
         return _TOO_BUSY
     holds = len(told.holds)
     return "" if holds == 1 else f"a watcher was told of {holds} holds by one heartbeat"
+
+
+def _this_hold(request: pb.HeartbeatRequest, message: bytes) -> str:
+    if wrong := _one_hold(message):
+        return wrong
+    (hold,) = _told(message).holds
+    is_this = hold.hold_id == request.hold_id and hold.start_time == request.start_time
+    return "" if is_this else "a watcher was told of another change than the last"
 
 
 def _one_end(message: bytes) -> str:
