@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from redis import exceptions
 from redis.asyncio import Redis
+from redis.asyncio.client import PubSub
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
@@ -51,7 +52,8 @@ class Doorbell:
         self._own = secrets.token_hex(4)
         self._waiting: set[str] = set()
         self._wanted = asyncio.Event()
-        self._is_well = True
+        self._sending = _Way("sent")
+        self._hearing = _Way("heard")
 
     def ring(self, organization_id: str) -> None:
         """Tells the others soon; never waits, never fails."""
@@ -68,9 +70,11 @@ class Doorbell:
             try:
                 await self._client.publish(CHANNEL, " ".join((self._own, *sorted(told))))
             except _TROUBLE as error:
-                self._note(error)
+                self._sending.fails(error)
             except Exception:
                 logger.exception("notices cannot be sent")
+            else:
+                self._sending.works()
             await asyncio.sleep(_PAUSE_SECONDS)
 
     async def keep_listening(
@@ -86,17 +90,9 @@ class Doorbell:
             try:
                 async with self._listener.pubsub() as listening:
                     await listening.subscribe(CHANNEL)
-                    while True:
-                        message = await listening.get_message(timeout=_LISTEN_SECONDS)
-                        if message is None:
-                            await listening.ping()
-                        elif message["type"] == "subscribe":
-                            self._note(None)
-                            may_have_missed()
-                        elif message["type"] == "message":
-                            self._hear(message["data"], heard)
+                    await self._listen(listening, heard, may_have_missed)
             except _TROUBLE as error:
-                self._note(error)
+                self._hearing.fails(error)
             except Exception:
                 logger.exception("notices cannot be heard")
             await asyncio.sleep(random.uniform(0.1, _BACKOFF_SECONDS))  # noqa: S311  # no secret
@@ -106,20 +102,31 @@ class Doorbell:
         await self._client.aclose()
         await self._listener.aclose()
 
+    async def _listen(
+        self, listening: PubSub, heard: Callable[[str], None], may_have_missed: Callable[[], None]
+    ) -> None:
+        is_asked = False
+        while True:
+            message = await listening.get_message(timeout=_LISTEN_SECONDS)
+            if message is None:
+                if is_asked:
+                    # The connection may be gone without a word; a new one will tell.
+                    raise exceptions.TimeoutError("no answer to a ping")
+                await listening.ping()
+                is_asked = True
+                continue
+            is_asked = False
+            if message["type"] == "subscribe":
+                self._hearing.works()
+                may_have_missed()
+            elif message["type"] == "message":
+                self._hear(message["data"], heard)
+
     def _hear(self, data: bytes, heard: Callable[[str], None]) -> None:
         sender, *told = data.decode("ascii", "replace").split(" ")
         if sender != self._own:
             for organization_id in told:
                 heard(organization_id)
-
-    def _note(self, error: BaseException | None) -> None:
-        if self._is_well is (error is None):
-            return
-        self._is_well = error is None
-        if error is None:
-            logger.info("notices travel again")
-        else:
-            logger.warning("no notices: looking only", extra={"cause": str(error)})
 
     @staticmethod
     def _connect(url: str, seconds: float | None) -> Redis:
@@ -130,3 +137,23 @@ class Doorbell:
             "protocol": 2,
         }
         return Redis.from_url(url, **options)
+
+
+class _Way:
+    """One way that notices go, and whether they do: an outage is logged once."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._works = True
+
+    def works(self) -> None:
+        if not self._works:
+            self._works = True
+            logger.info("notices travel again", extra={"way": self._name})
+
+    def fails(self, error: Exception) -> None:
+        if self._works:
+            self._works = False
+            logger.warning(
+                "no notices: looking only", extra={"way": self._name, "cause": str(error)}
+            )

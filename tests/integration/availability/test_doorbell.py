@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import signal
 from collections.abc import AsyncIterator
@@ -12,6 +13,7 @@ from pathlib import Path
 import pytest
 from redis.asyncio import Redis
 
+from services.availability.upstream import doorbell
 from services.availability.upstream.doorbell import CHANNEL, Doorbell
 from shared.embedded.valkey import EmbeddedValkey
 from shared.runtime.failure import StartRefused
@@ -42,18 +44,18 @@ class Ears:
 @asynccontextmanager
 async def hanging(url: str) -> AsyncIterator[tuple[Doorbell, Ears]]:
     """A doorbell in use by a server."""
-    doorbell, ears = Doorbell(url), Ears()
+    bell, ears = Doorbell(url), Ears()
     tasks = [
-        asyncio.create_task(doorbell.keep_ringing()),
-        asyncio.create_task(doorbell.keep_listening(ears.hear, ears.doubt)),
+        asyncio.create_task(bell.keep_ringing()),
+        asyncio.create_task(bell.keep_listening(ears.hear, ears.doubt)),
     ]
     try:
-        yield doorbell, ears
+        yield bell, ears
     finally:
         for task in tasks:
             task.cancel()
         ended = await asyncio.gather(*tasks, return_exceptions=True)
-        await doorbell.close()
+        await bell.close()
         assert all(isinstance(end, asyncio.CancelledError) for end in ended)
 
 
@@ -117,6 +119,38 @@ async def test_after_a_restart_it_tells_that_notices_may_be_lost_and_works_again
                 while "again" not in others.so_far():
                     one.ring("again")  # the ringer may find it later than the listener
                     await asyncio.sleep(0.02)
+
+
+async def test_a_server_that_hangs_is_noticed_and_logged_once_each_way(
+    data_folder: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(doorbell, "_LISTEN_SECONDS", 0.2)
+    monkeypatch.setattr(doorbell, "_PATIENCE_SECONDS", 0.2)
+    monkeypatch.setattr(doorbell, "_BACKOFF_SECONDS", 0.1)
+    with EmbeddedValkey.start(data_folder / "valkey") as server:
+        async with hanging(server.url) as (one, ones):
+            assert await ones.next() == ["?"]
+            os.kill(server.process.pid, signal.SIGSTOP)
+            try:
+                async with asyncio.timeout(PATIENCE):
+                    while len(warnings_in(caplog)) < 2:
+                        begun = asyncio.get_running_loop().time()
+                        one.ring("org-a")
+                        assert asyncio.get_running_loop().time() - begun < 0.1
+                        await asyncio.sleep(0.02)
+                # Some more failures, each way, of which nothing is said.
+                for _ in range(20):
+                    one.ring("org-a")
+                    await asyncio.sleep(0.05)
+                assert sorted(warnings_in(caplog)) == ["heard", "sent"]
+            finally:
+                os.kill(server.process.pid, signal.SIGCONT)
+
+            assert await ones.next() == ["?"]
+
+
+def warnings_in(caplog: pytest.LogCaptureFixture) -> list[str]:
+    return [vars(record)["way"] for record in caplog.records if record.levelno == logging.WARNING]
 
 
 def test_what_is_no_address_stops_the_start() -> None:
