@@ -68,6 +68,22 @@ class HoldFollower:
             return topic.position
         return max(topic.position, scope.position)
 
+    async def is_current(self, topic: HoldTopic, found: Position) -> bool:
+        """Tells whether a topic is in the epoch that the store was found in.
+
+        If not, it is so when this returns False: the store was started anew a moment ago.
+
+        Raises:
+            StoreUnavailable: It took too long.
+        """
+        if topic.position.epoch >= found.epoch:
+            return topic.position.epoch == found.epoch
+        scope = self._scopes.get(self._log.scope(topic.key))
+        if scope is not None:
+            scope.is_doubtful = True
+        await self.reached(topic, found)
+        return False
+
     async def reached(self, topic: HoldTopic, position: Position) -> bool:
         """Waits until a topic has every change up to a position; False if its epoch ended.
 
@@ -101,6 +117,8 @@ class HoldFollower:
                 topic.read_at = 0.0
             raise
         for resource, snapshot in found.items():
+            if not await self.is_current(old[resource], Position(snapshot.epoch, 0)):
+                continue  # it was read anew, in whole
             old[resource].renew(snapshot)
 
     async def round(self) -> None:

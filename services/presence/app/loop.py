@@ -28,17 +28,23 @@ async def repeated(
     Nothing that goes wrong ends it. A store that is down is no news here: whoever asks it says
     so once. A bug is logged when it shows, and not again before a round went well.
     """
-    task = asyncio.create_task(_rounds(name, work, pause.total_seconds()))
+    ended = asyncio.Event()
+    task = asyncio.create_task(_rounds(name, work, pause.total_seconds(), ended))
     try:
         yield
     finally:
+        # The store's client has been seen to swallow a cancellation: then the round ends, and
+        # no other may begin.
+        ended.set()
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
 
 
-async def _rounds(name: str, work: Callable[[], Awaitable[None]], seconds: float) -> None:
+async def _rounds(
+    name: str, work: Callable[[], Awaitable[None]], seconds: float, ended: asyncio.Event
+) -> None:
     failed = False
-    while True:
+    while not ended.is_set():
         pause = seconds
         try:
             await work()

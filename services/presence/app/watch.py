@@ -82,7 +82,9 @@ class WatchHolds:
         found: dict[ResourceName, Resumption] = {}
         for name, history in (await self._log.since(asked)).items() if asked else ():
             after, position = told[name], Position(history.epoch, history.revision)
-            if history.changes is None or position.epoch != after.epoch or position < after:
+            if not await self._follower.is_current(topics[name], position):
+                continue
+            if history.changes is None or position < after:
                 continue
             # The topic must not be older than what is told: its state may be told next.
             if await self._follower.reached(topics[name], position):

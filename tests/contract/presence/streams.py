@@ -26,6 +26,12 @@ class Watching:
         self.holds: dict[str, _Folded] = {}
         self.revisions: dict[str, int] = {}
         self.token = b""
+        self._resumed: set[str] = set()
+
+    def follow(self, earlier: Watching) -> None:
+        """Begins with what an earlier watch has, which this one resumes."""
+        self.holds, self.revisions = earlier.holds, earlier.revisions
+        self._resumed = set(earlier.revisions)
 
     async def read(self) -> presence_pb2.WatchPresenceResponse:
         """The next message, whatever it is, folded."""
@@ -74,13 +80,14 @@ class Watching:
 
     def _fold(self, message: presence_pb2.WatchPresenceResponse) -> None:
         assert message.resume_token
-        is_first, self.token = not self.token, message.resume_token
+        self.token = message.resume_token
         assert len({r.resource_id for r in message.resources}) == len(message.resources)
         for resource in message.resources:
             if message.event == watch_pb2.WATCH_EVENT_CHANGES:
-                self._change(resource, is_first=is_first)
+                self._change(resource)
             else:
                 self._replace(resource)
+            self._resumed.discard(resource.resource_id)
             self.revisions[resource.resource_id] = resource.revision
         assert bool(message.resources) == (message.event != watch_pb2.WATCH_EVENT_BOOKMARK)
 
@@ -88,9 +95,11 @@ class Watching:
         assert (resource.after_revision, list(resource.ended)) == (0, [])
         self.holds[resource.resource_id] = {(h.holder_id, h.hold_id): h for h in resource.holds}
 
-    def _change(self, resource: presence_pb2.ResourcePresence, *, is_first: bool) -> None:
-        known = self.revisions.get(resource.resource_id)
-        if not is_first and known is not None:
+    def _change(self, resource: presence_pb2.ResourcePresence) -> None:
+        known = self.revisions.get(resource.resource_id, 0)
+        if resource.resource_id in self._resumed:
+            assert resource.after_revision >= known
+        else:
             assert resource.after_revision == known
         assert resource.revision > resource.after_revision
         assert resource.holds or resource.ended
