@@ -201,6 +201,29 @@ class Client:
                 return
             request.page_token = page.next_page_token
 
+    async def stream(
+        self,
+        method: grpc.aio.UnaryStreamMultiCallable[_Request, _Response],
+        request: _Request,
+    ) -> AsyncIterator[_Response]:
+        """Yields the messages of one stream as they are, until it ends.
+
+        Nothing is repeated or resumed, and no deadline bounds it: ``watch_presence`` and
+        ``watch_days`` do more.
+
+        Raises:
+            HoldfastError: Refused, not reached, or ended by the service.
+        """
+        service = request.DESCRIPTOR.full_name.split(".")[1]
+        call = method(request)
+        try:
+            while (message := await call.read()) is not grpc.aio.EOF:
+                yield message  # type: ignore[misc]  # no end of the stream
+        except grpc.aio.AioRpcError as error:
+            raise decode(error, service) from error
+        finally:
+            call.cancel()
+
     @cached_property
     def live(self) -> LiveClient:
         """The streams that holds and views share."""

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import random
 import socket
 import time
 from collections.abc import AsyncIterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import grpc
@@ -17,6 +18,7 @@ from holdfast.presence.v1 import presence_pb2
 from shared.client.address import Address
 from shared.client.client import Client
 from shared.client.hold import Hold, HoldState
+from shared.client.value import from_timestamp
 from tests.contract.client.conftest import ServePresence
 from tests.contract.client.fault import spoken
 from tests.contract.client.proxy import Proxy, proxied
@@ -218,6 +220,54 @@ async def test_a_store_that_forgot_everything_is_told_again(
 
         assert hold.state is HoldState.HELD
         assert await starts(direct) == ["12:00"]
+
+
+@pytest.mark.parametrize("seed", range(3))
+async def test_whatever_happens_the_store_has_what_the_holders_were_told(
+    client: Client, direct: Client, network: Proxy, seed: int
+) -> None:
+    chance = random.Random(seed)
+    # The fourth of each room overlaps nobody's but its own session's: all can be held.
+    names = [(room, f"{n}") for room in ("studio-a", "studio-b") for n in range(4)]
+    held: dict[tuple[str, str], Hold] = {}
+    moves: list[asyncio.Task[bool]] = []
+
+    async def leave(hold: Hold) -> None:
+        await hold.__aexit__(None, None, None)
+
+    def somewhere() -> datetime:
+        return NOON + chance.randrange(40) * timedelta(minutes=15)
+
+    async with direct, asyncio.TaskGroup() as leaving:
+        for step in range(200):
+            name = chance.choice(names)
+            hold = held.get(name)
+            if hold is None:
+                held[name] = client.hold(name[0], somewhere(), HOUR, hold_id=name[1])
+                await held[name].__aenter__()
+            elif chance.random() < 0.5:
+                leaving.create_task(leave(held.pop(name)))
+                await asyncio.sleep(0)  # it has begun, and another may take its name
+            else:
+                moves.append(leaving.create_task(hold.move(somewhere(), HOUR)))
+            if step % 20 == 10:
+                network.cut()
+            if chance.random() < 0.3:
+                await asyncio.sleep(chance.random() / 50)  # lets the network have its turn
+        for hold in held.values():
+            await soon(hold.settled())
+        await soon(asyncio.gather(*moves))
+
+    async with Client(direct.addresses, direct.organization_id) as reader:
+        found = {
+            (h.resource_id, h.hold_id): from_timestamp(h.start_time)
+            for h in await live(reader, "studio-a", "studio-b")
+        }
+        assert {hold.state for hold in held.values()} <= {HoldState.HELD}
+        assert found == {name: hold.start for name, hold in held.items()}
+
+        await asyncio.gather(*(leave(hold) for hold in held.values()))
+        assert await live(reader, "studio-a", "studio-b") == []
 
 
 @pytest.mark.parametrize(

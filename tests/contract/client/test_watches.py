@@ -369,3 +369,25 @@ async def test_a_watch_that_is_left_ends_its_stream() -> None:
             await soon(anext(watch))
 
         await soon(ended.wait())
+
+
+async def test_a_stream_is_read_as_it_is_and_its_end_translated() -> None:
+    async def ending(request: Any, context: Any) -> None:
+        await context.write(told(SNAPSHOT, b"token"))
+        if request.organization_id == "refused":
+            await refuse(context, grpc.StatusCode.UNAVAILABLE, "UNAVAILABLE")
+
+    async with (
+        spoken("presence", {"WatchPresence": ending}) as place,
+        Client({"presence": place}, "org") as client,
+    ):
+        watch = client.presence.WatchPresence
+        whole = client.stream(watch, presence_pb2.WatchPresenceRequest())
+        assert [message.resume_token async for message in whole] == [b"token"]
+
+        broken = client.stream(watch, presence_pb2.WatchPresenceRequest(organization_id="refused"))
+        assert (await soon(anext(broken))).resume_token == b"token"
+        with pytest.raises(HoldfastError) as caught:
+            await soon(anext(broken))
+
+    assert (caught.value.reason, caught.value.service) == ("UNAVAILABLE", "presence")
