@@ -38,7 +38,7 @@ class HoldStatus:
 
     Attributes:
         state: Which.
-        reason: Why it was refused or lost: SLOT_HELD, NOT_FOUND, TOO_MANY_HOLDS, LEFT (by
+        reason: Why it was refused or lost: SLOT_HELD, NOT_FOUND, TOO_MANY_HOLDS, EXPIRED, LEFT (by
             another call of the session), UNREACHABLE (presence did not answer in time), or the
             reason of another refusal. While it is held: why it could not be moved.
         metadata: The values that decided, such as the quanta that others hold by date.
