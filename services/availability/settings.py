@@ -15,7 +15,10 @@ class AvailabilitySettings(ServerSettings):
 
     postgres_url: str = Field(description="libpq URL of this service's own database")
     postgres_connections: int = Field(
-        default=10, ge=1, le=200, description="most at once; further statements wait for one"
+        default=10,
+        ge=1,
+        le=200,
+        description="most at once, beside one that follows changes; further statements wait",
     )
     postgres_timeout_seconds: float = Field(
         default=5.0,

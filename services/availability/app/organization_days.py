@@ -56,7 +56,7 @@ class OrganizationDays(Topic[str, DayChange]):
         """Returns days of a resource for a read, or None unless each of them is known."""
         known = self._days.get(resource_id)
         if known is None:
-            return None
+            return None if days else {}
         try:
             found = {day: known[day] for day in days}
         except KeyError:

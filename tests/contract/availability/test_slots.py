@@ -45,6 +45,19 @@ async def test_slots_step_within_each_window_of_the_schedules_zone(
     assert {slot.units_free for slot in answer.slots} == {1}
 
 
+async def test_a_date_that_is_closed_has_no_start_though_nothing_is_known_of_the_resource(
+    caller: Caller, catalog: FakeCatalog
+) -> None:
+    catalog.offer(caller.organization_id, schedule=weekly("UTC", OFFICE))
+    saturday = MONDAY + timedelta(days=5)
+
+    assert await caller.starts(saturday) == []
+    assert await caller.open_dates(saturday, saturday + timedelta(days=1)) == {
+        saturday: False,
+        saturday + timedelta(days=1): False,
+    }
+
+
 async def test_a_slot_says_what_it_would_occupy(caller: Caller, catalog: FakeCatalog) -> None:
     catalog.offer(
         caller.organization_id,

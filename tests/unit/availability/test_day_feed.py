@@ -60,6 +60,12 @@ async def test_a_day_is_read_from_the_store_once(feed: DayFeed, store: StoreMode
     assert store.reads == 1
 
 
+async def test_no_days_are_read_from_nowhere(feed: DayFeed, store: StoreModel) -> None:
+    assert await feed.of_resource(ORGANIZATION, "a", range(DAY, DAY)) == {}
+    assert await feed.of_resources(ORGANIZATION, ["a"], range(DAY, DAY)) == {"a": {}}
+    assert store.reads == 0
+
+
 async def test_an_own_commit_is_read_at_once(feed: DayFeed, store: StoreModel) -> None:
     await read(feed)
 
