@@ -93,7 +93,7 @@ class DayFeed:
         return (await self._read(organization_id, {resource_id: days}))[resource_id]
 
     async def of_resources(
-        self, organization_id: str, resource_ids: Sequence[str], days: range
+        self, organization_id: str, resource_ids: Sequence[str], days: Sequence[int]
     ) -> Mapping[str, Mapping[int, DayState]]:
         """As in the port."""
         return await self._read(organization_id, dict.fromkeys(resource_ids, days))
@@ -318,10 +318,10 @@ class DayFeed:
     async def _stored(
         self, organization_id: str, wanted: Days
     ) -> Mapping[str, Mapping[int, DayState]]:
-        days = [day for found in wanted.values() for day in found]
-        span = range(min(days), max(days) + 1)
-        if len(wanted) > 1:
-            return await self._days.of_resources(organization_id, list(wanted), span)
+        days = sorted({day for found in wanted.values() for day in found})
+        span = range(days[0], days[-1] + 1)
+        if len(wanted) > 1 or len(days) < len(span):
+            return await self._days.of_resources(organization_id, list(wanted), days)
         (resource_id,) = wanted
         return {resource_id: await self._days.of_resource(organization_id, resource_id, span)}
 

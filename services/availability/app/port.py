@@ -58,9 +58,11 @@ class DayReader(Protocol):
         """
 
     async def of_resources(
-        self, organization_id: str, resource_ids: Sequence[str], days: range
+        self, organization_id: str, resource_ids: Sequence[str], days: Sequence[int]
     ) -> Mapping[str, Mapping[int, DayState]]:
-        """Returns the days of several resources, each of which has an entry.
+        """Returns days, given ascending, of several resources, each of which has an entry.
+
+        There may be days between them, too.
 
         Raises:
             StoreUnavailable: The store cannot be asked.

@@ -21,6 +21,13 @@ where organization_id = %(org)s and resource_id = any(%(resources)s)
   and day between %(first)s and %(last)s
 """
 
+# Days may lie centuries apart, and a resource may have rows of all between.
+SCATTERED: Final = """
+select resource_id, day, busy, version from days
+where organization_id = %(org)s and resource_id = any(%(resources)s)
+  and day = any(%(days)s::date[])
+"""
+
 
 class PostgresDays:
     """The port ``DayReader`` over PostgreSQL."""
@@ -40,17 +47,19 @@ class PostgresDays:
         return {day_number(day): DayState(busy, version) for day, busy, version in rows}
 
     async def of_resources(
-        self, organization_id: str, resource_ids: Sequence[str], days: range
+        self, organization_id: str, resource_ids: Sequence[str], days: Sequence[int]
     ) -> Mapping[str, Mapping[int, DayState]]:
         """As in the port."""
-        rows = await self._database.fetch(
-            OF_RESOURCES, {"org": organization_id, "resources": list(resource_ids)} | _bounds(days)
-        )
+        named = {"org": organization_id, "resources": list(resource_ids)}
+        if days[-1] - days[0] < len(days):
+            rows = await self._database.fetch(OF_RESOURCES, named | _bounds(days))
+        else:
+            rows = await self._database.fetch(SCATTERED, named | {"days": [*map(day_date, days)]})
         found: dict[str, dict[int, DayState]] = {name: {} for name in resource_ids}
         for resource_id, day, busy, version in rows:
             found[resource_id][day_number(day)] = DayState(busy, version)
         return found
 
 
-def _bounds(days: range) -> dict[str, Any]:
+def _bounds(days: Sequence[int]) -> dict[str, Any]:
     return {"first": day_date(days[0]), "last": day_date(days[-1])}

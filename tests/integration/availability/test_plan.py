@@ -14,7 +14,7 @@ from psycopg import sql
 from services.availability.app.port import BookingFilter, Cursor
 from services.availability.domain.booking import BookingState
 from services.availability.storage.booking import ONE, page_query
-from services.availability.storage.day import OF_RESOURCE, OF_RESOURCES
+from services.availability.storage.day import OF_RESOURCE, OF_RESOURCES, SCATTERED
 from services.availability.storage.feed import FEED
 from services.availability.storage.ledger import ANSWER, ANSWER_AND_BOOKING, parameters_of_create
 from services.availability.storage.purge import PURGE
@@ -96,6 +96,14 @@ CHANGING = CREATION | {"id": "b7", "revision": 1, "reason": "", "event": "cancel
 STATEMENTS: dict[str, tuple[LiteralString, Mapping[str, Any]]] = {
     "days of a resource": (OF_RESOURCE, {"org": CROWDED, "resource": "r1"} | DAYS),
     "days of resources": (OF_RESOURCES, {"org": CROWDED, "resources": ["r1", "r2"]} | DAYS),
+    "scattered days of resources": (
+        SCATTERED,
+        {
+            "org": CROWDED,
+            "resources": ["r1", "r2"],
+            "days": [date(1970, 1, 2), date(2027, 3, 8), date(9998, 12, 30)],
+        },
+    ),
     "an answer": (ANSWER, KEY),
     "an answer and a booking": (ANSWER_AND_BOOKING, KEY | {"id": "b7"}),
     "feed": (FEED, {"orgs": [CROWDED, QUIET], "positions": [29_990, 29_995], "limit": 1_000}),

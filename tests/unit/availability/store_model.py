@@ -81,7 +81,7 @@ class StoreModel:
         return (await self.of_resources(organization_id, [resource_id], days))[resource_id]
 
     async def of_resources(
-        self, organization_id: str, resource_ids: Sequence[str], days: range
+        self, organization_id: str, resource_ids: Sequence[str], days: Sequence[int]
     ) -> Mapping[str, Mapping[int, DayState]]:
         """As in the port ``DayReader``."""
         self.reads += 1
