@@ -14,6 +14,7 @@ from holdfast.availability.v1 import availability_pb2, booking_pb2
 from shared.client.value import to_duration
 from tests.load.bench import READ_DAYS, Bench, Pairs
 from tests.load.closed_loop import Caller, Load, Request
+from tests.load.day_slots import COLD_AT_ONCE
 from tests.load.http2 import CallFailed, Method, connect, framed
 from tests.load.measure import percentile
 from tests.load.report import Figure, Part, milliseconds
@@ -49,7 +50,7 @@ async def _measure(bench: Bench, requests: Sequence[Request]) -> Figure:
     server = bench.system.availability
     caller = await Caller.to(server.target, _METHOD)
     try:
-        sized = await caller.all_of(taken.some(_SIZED), bench.options.concurrency)
+        sized = await caller.all_of(taken.some(_SIZED), COLD_AT_ONCE)
         lone = await caller.all_of(taken.some(_LONE), 1)
     finally:
         caller.close()

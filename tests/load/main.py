@@ -13,6 +13,8 @@ from pathlib import Path
 from statistics import median
 from typing import Final, NoReturn
 
+import psycopg
+
 from shared.embedded.binary import postgres_binary, valkey_binary
 from shared.embedded.errors import EmbeddedServerError
 from tests.load import booking, day_slots, merging, past, starting, watching
@@ -23,6 +25,8 @@ from tests.load.process import NotStarted, version_of
 from tests.load.progress import Progress
 from tests.load.report import Figure, Report, Unmeasured, machine, milliseconds
 
+# Anything else is a mistake of the bench itself, and ends it with its traceback.
+_UNMEASURABLE: Final = (CallFailed, NotStarted, EmbeddedServerError, OSError, psycopg.Error)
 _INTERRUPTED: Final = 130
 _SYNCS: Final = 50
 _MEASURES: Final[dict[str, tuple[str, Callable[[Bench], Figure]]]] = {
@@ -50,6 +54,9 @@ def main(arguments: Sequence[str]) -> int:
         with _folder(options.folder) as folder:
             report.header({**machine(), **_stores(folder)})
             _measure(options, folder, progress, report)
+    except OSError as error:
+        progress.step(f"the bench cannot run: {error}")
+        return 1
     except KeyboardInterrupt:
         progress.clear()
         progress.step("interrupted; everything that was started is stopped")
@@ -65,7 +72,7 @@ def _measure(options: Options, folder: Path, progress: Progress, report: Report)
             title, measure = _MEASURES[name]
             try:
                 result: Figure | Unmeasured = measure(bench)
-            except (CallFailed, NotStarted, EmbeddedServerError, OSError, TimeoutError) as error:
+            except _UNMEASURABLE as error:
                 result = Unmeasured(name, title, str(error) or type(error).__name__)
             progress.clear()
             report.add(result)
@@ -76,6 +83,8 @@ def _measure(options: Options, folder: Path, progress: Progress, report: Report)
 
 @contextmanager
 def _folder(given: Path | None) -> Iterator[Path]:
+    if given is not None:
+        given.mkdir(parents=True, exist_ok=True)
     folder = Path(tempfile.mkdtemp(prefix="holdfast-bench-", dir=given))
     try:
         yield folder

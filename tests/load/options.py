@@ -98,7 +98,7 @@ def parse(arguments: Sequence[str]) -> Options:
         "--folder",
         type=Path,
         metavar="FOLDER",
-        help="an empty folder on the disk to measure with (default: a temporary one)",
+        help="a folder on the disk to measure with (default: that of temporary files)",
     )
     parser.add_argument(
         "-o",
