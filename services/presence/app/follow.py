@@ -54,6 +54,7 @@ class HoldFollower:
         self._scopes: dict[int, _Scope] = {}
         self._wanted = asyncio.Event()
         self._advanced = asyncio.Event()
+        self._failure: StoreUnavailable | None = None
         self._answered_at = 0.0
         self._checked_at = 0.0
 
@@ -104,6 +105,8 @@ class HoldFollower:
         Raises:
             StoreUnavailable: The store cannot be reached.
         """
+        if self._failure is not None:
+            raise StoreUnavailable(str(self._failure))
         now = asyncio.get_running_loop().time()
         old = {t.key: t for t in topics if t.read_at < now - _CHECK_SECONDS}
         if not old:
@@ -130,15 +133,17 @@ class HoldFollower:
         """
         now = asyncio.get_running_loop().time
         if not self._scopes:
+            self._failure = None  # whoever opens the next one finds out for itself
             self._wanted.clear()
             await self._wanted.wait()
             self._answered_at = now()
         try:
             await self._read()
-            self._answered_at = now()
+            self._answered_at, self._failure = now(), None
         except StoreUnavailable as failure:
             self._checked_at = 0.0  # it may have been started anew: that is looked at first
             if now() - self._answered_at > self._patience_seconds:
+                self._failure = failure
                 for topic in self.topics:
                     topic.fail(failure)
             raise

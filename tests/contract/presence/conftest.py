@@ -44,8 +44,8 @@ async def catalog_address(catalog: Catalog) -> AsyncIterator[str]:
 def serve(valkey_url: str, catalog_address: str) -> Serve:
     """``serve(**settings)``: a presence with settings of the test's own.
 
-    It waits for the catalog longer than by default: on a busy machine a resource would count as
-    exclusive in tests that are about something else.
+    It waits for others longer than by default: tests that are about something else must not
+    meet an outage, or a resource that counts as exclusive, because the machine is busy.
     """
 
     def with_settings(**changes: Any) -> AbstractAsyncContextManager[Client]:
@@ -53,6 +53,7 @@ def serve(valkey_url: str, catalog_address: str) -> Serve:
             "redis_url": valkey_url,
             "catalog_address": catalog_address,
             "catalog_timeout_seconds": PATIENT_SECONDS,
+            "redis_timeout_seconds": PATIENT_SECONDS,
             "watch_patience_seconds": PATIENT_SECONDS,
         } | changes
         return served(PresenceSettings.model_validate(settings))
