@@ -21,43 +21,57 @@ class Ending(Enum):
     PIPE_CLOSED = "nobody reads the output any more"
 
 
+class End:
+    """When a command has to end, and why. Belongs to one event loop."""
+
+    def __init__(self) -> None:
+        self.reached: asyncio.Future[Ending] = asyncio.get_running_loop().create_future()
+        self._timers: list[asyncio.TimerHandle] = []
+
+    def come(self, cause: Ending) -> None:
+        """It has to end now."""
+        if not self.reached.done():
+            self.reached.set_result(cause)
+
+    def after(self, seconds: float | None) -> None:
+        """It has to end so much later; None for never."""
+        if seconds is not None:
+            loop = asyncio.get_running_loop()
+            self._timers.append(loop.call_later(seconds, self.come, Ending.TIME))
+
+    def forget(self) -> None:
+        """Nobody waits for it any more."""
+        for timer in self._timers:
+            timer.cancel()
+
+
 @contextmanager
-def ending(
-    output: Output, seconds: float | None, signals: Iterable[signal.Signals]
-) -> Iterator[asyncio.Future[Ending]]:
-    """Yields what is done once the command has to end.
+def ending(output: Output, signals: Iterable[signal.Signals]) -> Iterator[End]:
+    """Yields what says when the command has to end.
 
     Behind the block signals do again what they do to every command.
 
     Args:
         output: A pipe that is closed ends it.
-        seconds: How long it may go on; None for as long as it likes.
         signals: Which of them ask for the end; one that the process was started to ignore does
             not.
     """
     loop = asyncio.get_running_loop()
-    ended: asyncio.Future[Ending] = loop.create_future()
-
-    def end(cause: Ending) -> None:
-        if not ended.done():
-            ended.set_result(cause)
-
+    end = End()
     with ExitStack() as stack:
-        if seconds is not None:
-            stack.callback(loop.call_later(seconds, end, Ending.TIME).cancel)
+        stack.callback(end.forget)
         for number in signals:
             if signal.getsignal(number) is not signal.SIG_IGN:
-                loop.add_signal_handler(number, end, Ending.SIGNAL)
+                loop.add_signal_handler(number, end.come, Ending.SIGNAL)
                 stack.callback(loop.remove_signal_handler, number)
         pipe = output.fileno()
         if pipe is not None and stat.S_ISFIFO(os.fstat(pipe).st_mode):
             # The writing end is never ready to be read, except to say that nobody reads.
             loop.add_reader(pipe, _closed, loop, pipe, end)
             stack.callback(loop.remove_reader, pipe)
-        yield ended
+        yield end
 
 
-def _closed(loop: asyncio.AbstractEventLoop, pipe: int, end: object) -> None:
-    assert callable(end)
+def _closed(loop: asyncio.AbstractEventLoop, pipe: int, end: End) -> None:
     loop.remove_reader(pipe)  # it would say so again and again
-    end(Ending.PIPE_CLOSED)
+    end.come(Ending.PIPE_CLOSED)

@@ -15,7 +15,7 @@ from holdfast.availability.v1.availability_pb2 import GetDaySlotsRequest, Slot
 from shared.client.cli import param, text
 from shared.client.cli.choice import START_NOT_FREE, Choice, find_choice
 from shared.client.cli.command import Command
-from shared.client.cli.ending import Ending, ending
+from shared.client.cli.ending import End, Ending, ending
 from shared.client.cli.live_day import holder
 from shared.client.cli.output import Output, PipeClosed, Styled
 from shared.client.cli.record import Json
@@ -27,6 +27,8 @@ from shared.slots.quantum import OffGrid, number
 
 _ENDING_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
+# A terminal writes ^C when it is pressed.
+_OVER_CTRL_C: Final = "\r\x1b[K"
 _UNREACHABLE: Final = "UNREACHABLE"
 _CODES: Final = {
     "INTERNAL": grpc.StatusCode.INTERNAL,
@@ -84,8 +86,8 @@ async def hold(
     length = from_timestamp(slot.occupancy_end_time) - taken_from
     teller = _Teller(session.output, choice, taken_from, taken_from + length)
     async with session.client.hold(resource_id, taken_from, length) as held:
-        with ending(session.output, seconds, _ENDING_SIGNALS) as ended:
-            await _keep(held, teller, ended)
+        with ending(session.output, _ENDING_SIGNALS) as end:
+            await _keep(held, teller, end, seconds)
         # From here on a second Ctrl-C does not wait for the farewell.
     teller.tell(held, held.status)
     if held.state is not HoldState.LEFT:
@@ -94,7 +96,7 @@ async def hold(
         if error.reason == _UNREACHABLE:
             error.add_note(f"`{session.invocation.program} doctor` shows what is up")
         raise error
-    if ended.result() is Ending.PIPE_CLOSED:
+    if end.reached.result() is Ending.PIPE_CLOSED:
         raise PipeClosed
 
 
@@ -134,19 +136,21 @@ async def _slot(session: Session, choice: Choice) -> Slot:
     raise missing
 
 
-async def _keep(held: Hold, teller: _Teller, ended: asyncio.Future[Ending]) -> None:
-    """Tells each state of a hold until it is over, or has to end."""
+async def _keep(held: Hold, teller: _Teller, end: End, seconds: float | None) -> None:
+    """Tells each state of a hold until it is over, or has to end; its time begins when it does."""
     states = held.states()
     coming = asyncio.ensure_future(anext(states))
     try:
-        while not ended.done():
+        while not end.reached.done():
             if coming.done():
                 status = coming.result()
                 if status.state in ENDED:
                     return
                 teller.tell(held, status)
+                if status.state is HoldState.HELD:
+                    end.after(seconds)
                 coming = asyncio.ensure_future(anext(states))
-            waited_for: set[asyncio.Future[Any]] = {coming, ended}
+            waited_for: set[asyncio.Future[Any]] = {coming, end.reached}
             await asyncio.wait(waited_for, return_when=asyncio.FIRST_COMPLETED)
     finally:
         coming.cancel()
@@ -171,6 +175,8 @@ class _Teller:
         elif status.state is HoldState.HELD:
             self._tell_held(held)
         elif status.state is HoldState.LEFT:
+            if self._output.can_redraw:
+                self._output.control(_OVER_CTRL_C)
             self._output.line(Styled("Left", "bold"), ": others can have the time again.")
         self._output.flush()
 

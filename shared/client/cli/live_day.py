@@ -85,15 +85,15 @@ def draw(
     head = _head(subject, glyphs, size.width, is_stale=is_stale)
     grid = [_EMPTY, *_grid(hours, glyphs, size.width), *_legend(hours, glyphs, size.width), _EMPTY]
     foot = _holds(subject, picture, glyphs, now)
-    room = size.height - 1 - len(head) - len(foot)
-    if room - len(grid) < min(len(picture.slots), _FEWEST_STARTS):
-        grid = [_EMPTY]  # the starts are what it is about
-    return [
-        *head,
-        *grid,
-        *starts(picture.slots, subject.zone, glyphs.more, Size(size.width, room - len(grid)), now),
-        *foot,
-    ]
+    # The starts are what it is about: where there is no room for them, the rest gives way.
+    fewest = min(max(len(picture.slots), 1), _FEWEST_STARTS)
+    room = size.height - 1 - len(head)
+    if room - len(grid) - len(foot) < fewest:
+        grid = [_EMPTY]
+    if room - len(grid) - len(foot) < fewest:
+        foot = []
+    left = Size(size.width, room - len(grid) - len(foot))
+    return [*head, *grid, *starts(picture.slots, subject.zone, glyphs.more, left, now), *foot]
 
 
 def holder(holder_id: str) -> str:

@@ -16,7 +16,7 @@ import grpc
 
 from shared.client.cli import param
 from shared.client.cli.command import Command
-from shared.client.cli.ending import Ending, ending
+from shared.client.cli.ending import End, Ending, ending
 from shared.client.cli.live_day import Subject
 from shared.client.cli.offer import find_offer
 from shared.client.cli.output import Output, PipeClosed
@@ -85,12 +85,12 @@ async def watch(
         subject = Subject(resource_id, offer.event_type_id, day, offer.duration, zone)
         # Ctrl-C ends it as it ends every command.
         with (
-            ending(session.output, seconds, {signal.SIGTERM}) as ended,
+            ending(session.output, {signal.SIGTERM}) as end,
             _show(session.output, subject) as show,
         ):
             checking = asyncio.ensure_future(_check(session.client, view, subject))
             try:
-                await _follow(view, show, ended, checking)
+                await _follow(view, show, end, seconds, checking)
             finally:
                 checking.cancel()
                 await asyncio.gather(checking, return_exceptions=True)
@@ -117,18 +117,20 @@ def _show(output: Output, subject: Subject) -> Iterator[Show]:
 
 
 async def _follow(
-    view: DayView, show: Show, ended: asyncio.Future[Ending], checking: asyncio.Future[None]
+    view: DayView, show: Show, end: End, seconds: float | None, checking: asyncio.Future[None]
 ) -> None:
-    """Shows each picture until it has to end.
+    """Shows each picture, the first in any case, until it has to end.
 
     Raises:
         HoldfastError: There is nothing to watch any more.
         PipeClosed: Nobody looks any more.
     """
     pictures = view.__aiter__()
+    show.take(await anext(pictures))
+    end.after(seconds)
     coming = asyncio.ensure_future(anext(pictures))
     try:
-        while not ended.done():
+        while not end.reached.done():
             if coming.done():
                 show.take(coming.result())
                 await asyncio.sleep(show.pause_seconds)
@@ -137,14 +139,14 @@ async def _follow(
                 checking.result()
             else:
                 show.tick()
-            waited_for: set[asyncio.Future[Any]] = {coming, ended, checking}
+            waited_for: set[asyncio.Future[Any]] = {coming, end.reached, checking}
             await asyncio.wait(
                 waited_for, timeout=show.wait_seconds(), return_when=asyncio.FIRST_COMPLETED
             )
     finally:
         coming.cancel()
         await asyncio.gather(coming, return_exceptions=True)
-    if ended.result() is Ending.PIPE_CLOSED:
+    if end.reached.result() is Ending.PIPE_CLOSED:
         raise PipeClosed
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Final, Protocol
 
@@ -76,11 +77,13 @@ class Lines:
 
     pause_seconds = 0.0
 
-    def __init__(self, output: Output, subject: Subject) -> None:
+    def __init__(
+        self, output: Output, subject: Subject, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self._output = output
         self._subject = subject
         self._shown: DayPicture | None = None
-        self._staleness = Staleness()
+        self._staleness = Staleness(clock)
 
     def take(self, picture: DayPicture) -> None:
         """As in the port."""
@@ -165,8 +168,9 @@ class Drawn:
 class Staleness:
     """Whether a picture has been out of date for longer than a moment."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self.is_worth_saying = False
+        self._clock = clock
         self._since: float | None = None
 
     def note(self, *, is_stale: bool) -> bool:
@@ -176,7 +180,7 @@ class Staleness:
             changed, self.is_worth_saying = self.is_worth_saying, False
             return changed
         if self._since is None:
-            self._since = time.monotonic()
+            self._since = self._clock()
         return self.lasted()
 
     def lasted(self) -> bool:
@@ -190,4 +194,4 @@ class Staleness:
         """Returns after how long there is something to say; None where nothing is out of date."""
         if self._since is None or self.is_worth_saying:
             return None
-        return max(self._since + _STALE_SECONDS - time.monotonic(), 0.0)
+        return max(self._since + _STALE_SECONDS - self._clock(), 0.0)

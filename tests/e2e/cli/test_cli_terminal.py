@@ -67,6 +67,8 @@ def test_nothing_is_wider_than_the_terminal(desk: Desk, talk: Talk) -> None:
         "slots studio-a 2027-03-09 --duration 60",
         "month studio-a --duration 60",
         "day studio-a 2027-03-09",
+        "watch studio-a 2027-03-09 --duration 60 --for 0.1",
+        "hold studio-a 2027-03-09T13:00 --duration 60 --for 0.1",
     ):
         code, screen = talk(*command.split())
 
@@ -83,6 +85,31 @@ def test_a_terminal_gets_colours_and_no_color_takes_them_away(talk: Talk) -> Non
     assert "\x1b[1;32m" in coloured
     assert "32m" not in plain
     assert _ESCAPE.sub("", coloured) == _ESCAPE.sub("", plain)
+
+
+def test_a_watch_is_drawn_with_a_hidden_cursor_that_comes_back(talk: Talk) -> None:
+    watch = ("watch", "studio-a", "2027-03-09", "--duration", "60", "--for", "0.1")
+
+    code, coloured = talk(*watch)
+    _, plain = talk(*watch, NO_COLOR="1")
+
+    assert code == 0
+    assert "\x1b[?25l" in coloured
+    assert coloured.endswith("\x1b[?25h")
+    assert "● live" in coloured
+    assert "\x1b[32m" in coloured
+    assert "32m" not in plain
+    assert " 08:00-09:00  available" in _ESCAPE.sub("", plain)
+
+
+def test_a_terminal_that_knows_no_cursor_codes_gets_lines(talk: Talk) -> None:
+    watch = ("watch", "studio-a", "2027-03-09", "--duration", "60", "--for", "0.1")
+
+    code, screen = talk(*watch, TERM="dumb")
+
+    assert code == 0
+    assert "\x1b" not in screen
+    assert "2027-03-09 08:00+0100  2027-03-09 09:00+0100  available" in screen.replace("\n", "")
 
 
 def test_a_pipe_never_gets_an_escape_even_when_the_terminal_is_capable(desk: Desk) -> None:

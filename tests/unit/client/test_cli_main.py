@@ -68,6 +68,11 @@ def test_version_is_a_success(call: Call) -> None:
         ["slots", "studio-a", "2027-03-09", "--duration", "long"],
         ["slots", "studio-a", "2027-03-09", "--duration", "60", "--time-zone", "Europe/Berln"],
         ["month", "studio-a", "--month", "2027-13"],
+        ["watch", "studio-a"],
+        ["watch", "studio-a", "2027-03-09", "--for", "0"],
+        ["watch", "studio-a", "2027-03-09", "--for", "nan"],
+        ["hold", "studio-a", "10:00"],
+        ["hold", "studio-a", "2027-03-09T10:00", "--for", "ever"],
         ["book", "studio-a", "10:00"],
         ["book", "studio-a", "2027-03-09T10:00", "--request-id", "7"],
         ["-o", "xml", "doctor"],
@@ -97,7 +102,13 @@ def test_a_wrong_command_line_ends_with_two(call: Call, arguments: list[str]) ->
 
 @pytest.mark.parametrize(
     "arguments",
-    [["slots", "x", "2027-03-09"], ["month", "x"], ["book", "x", "2027-03-09T10:00"]],
+    [
+        ["slots", "x", "2027-03-09"],
+        ["watch", "x", "2027-03-09"],
+        ["month", "x"],
+        ["hold", "x", "2027-03-09T10:00"],
+        ["book", "x", "2027-03-09T10:00"],
+    ],
     ids=lambda arguments: arguments[0],
 )
 def test_a_duration_of_nothing_is_said_to_be_too_short(call: Call, arguments: list[str]) -> None:

@@ -59,6 +59,17 @@ def test_each_refusal_has_its_exit_code(code: str, reason: str, exit_code: int) 
     assert report.exit_code(error) == exit_code
 
 
+def test_held_time_is_told_as_held() -> None:
+    metadata = {"quanta.2027-03-09": "36,37,38,39"}
+    error = HoldfastError(
+        grpc.StatusCode.FAILED_PRECONDITION, "SLOT_HELD", "somebody holds it", metadata=metadata
+    )
+
+    lines = report.as_text(error, _invocation("Europe/Berlin")).splitlines()
+
+    assert lines[1] == "  held: Tue 9 March 2027, 10:00 to 11:00 (Europe/Berlin)"
+
+
 def test_taken_time_is_told_by_the_clock_in_use() -> None:
     lines = report.as_text(_taken(), _invocation("Europe/Berlin")).splitlines()
 
