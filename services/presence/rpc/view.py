@@ -147,6 +147,7 @@ class PresenceView:
     def _cover(self) -> None:
         """Moves positions past others' changes: the log forgets them, idle resources or not."""
         for name, topic in self._topics.items():
+            seen = self._seen[name]
             # Else one of its own changes waits in the mailbox.
-            if topic.position == self._seen[name]:
-                self._seen[name] = self._covered(topic)
+            if topic.position.epoch == seen.epoch and topic.position <= seen:
+                self._seen[name] = max(seen, self._covered(topic))

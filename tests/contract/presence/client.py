@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
@@ -20,6 +21,8 @@ from grpc_status import rpc_status
 
 from holdfast.catalog.v1 import resource_pb2
 from holdfast.presence.v1 import presence_pb2, presence_pb2_grpc
+from services.presence.domain.hold import ResourceName
+from services.presence.storage.layout import partition
 from tests.contract.presence.streams import Holding, Watching
 
 DAY = date(2027, 3, 9)
@@ -204,6 +207,16 @@ class Client:
             resume_token=token,
         )
         return Watching(self.stub.WatchPresence(request, **options))
+
+    def neighbours(self, resource_id: str, *, count: int) -> list[str]:
+        """A resource, and others whose changes have their revisions in one row with its own."""
+        wanted = partition(ResourceName(self.organization_id, resource_id))
+        found = (
+            f"room-{number}"
+            for number in itertools.count()
+            if partition(ResourceName(self.organization_id, f"room-{number}")) == wanted
+        )
+        return [resource_id, *itertools.islice(found, count - 1)]
 
     def hold(self, session: str, **options: Any) -> Holding:
         """Opens a stream of holds; its first message is the first one sent."""

@@ -76,6 +76,7 @@ async def test_the_session_is_in_no_answer_no_log_no_key_and_no_metric(
     client = program.client
     said = [str(await client.heartbeat(SENTINEL)), str(await client.holds())]
     said += [str(answer) for answer in await _refusals(client)]
+    said += await _streams(client)
     said.append(await asyncio.to_thread(_page, f"http://{program.metrics}/metrics"))
     with redis.Redis.from_url(valkey_url) as store:
         stored = [key + (store.dump(key) or b"") for key in store.scan_iter()]
@@ -86,6 +87,18 @@ async def test_the_session_is_in_no_answer_no_log_no_key_and_no_metric(
     assert '"method": "Heartbeat"' in log
     for text in (*said, log, *(value.decode("latin-1") for value in stored)):
         assert SENTINEL not in text
+
+
+async def _streams(client: Client) -> list[str]:
+    """What a watcher and the holder itself are told while a stream holds, and refuses."""
+    watch, stream = client.watch("studio-b"), client.hold(SENTINEL)
+    said = [str(await watch.next())]
+    await stream.say({"studio-b": (START, HOUR), "studio-a": (START + HOUR, HOUR)})
+    said += [str(stream.answer), str(await watch.next())]
+    wrong = client.hold(f"{SENTINEL}\n")
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await wrong.say()
+    return [*said, str(caught.value)]
 
 
 async def _refusals(client: Client) -> list[grpc.aio.AioRpcError]:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import grpc
 import pytest
+import redis.asyncio
 
 from holdfast.common.v1 import watch_pb2
 from tests.contract.presence.client import DAY, HOUR, START, Client, moment, new_session, until
@@ -336,3 +338,29 @@ async def test_a_watch_that_is_cancelled_disturbs_nobody(client: Client, count: 
     await client.heartbeat(new_session())
 
     assert await staying.told() == ["CHANGES", "studio-a 14:00-15:00"]
+
+
+async def test_however_many_watch_a_resource_it_is_read_once(
+    client: Client, store: redis.asyncio.Redis
+) -> None:
+    watches = [client.watch(dates=(DAY + timedelta(days=n % 5),)) for n in range(50)]
+    for watch in watches:
+        await watch.told()
+    before: Any = await store.info("commandstats")
+    async with store.monitor() as monitor:
+        await client.heartbeat(new_session())
+        told = [await watch.told() for watch in watches[::5]]
+        await client.heartbeat(new_session(), "the-end")
+        reads = []
+        async for event in monitor.listen():
+            reads += [event["command"]] if event["command"].startswith("XREAD") else []
+            if "the-end" in event["command"]:
+                break
+    after: Any = await store.info("commandstats")
+
+    assert told == [["CHANGES", "studio-a 14:00-15:00"]] * 10
+    assert len({read.partition("STREAMS")[2].split()[0] for read in reads}) <= 1
+    assert all(read.count(":log") == 1 for read in reads)
+    # What was waited for is one answer, and what came of it was read once.
+    assert after["cmdstat_xread"]["calls"] - before["cmdstat_xread"]["calls"] < 25
+    assert [c["cmd"] for c in await store.client_list()].count("xread") == 1

@@ -321,10 +321,12 @@ async def test_a_bookmark_keeps_a_token_from_growing_old(serve: Serve) -> None:
     async with serve(hold_log_length=1) as client:
         watch = client.watch("studio-a")
         await watch.told()
-        twin = _neighbour(client)
-        for number in range(300):
-            await client.heartbeat(f"{number:030}", twin, start=START + number * HOUR)
-        assert (await watch.read()).event == watch_pb2.WATCH_EVENT_BOOKMARK
+        _, twin = client.neighbours("studio-a", count=2)
+        for bookmark in range(2):
+            for number in range(300):
+                start = START + (300 * bookmark + number) * HOUR
+                await client.heartbeat(new_session(), twin, start=start)
+            assert (await watch.read()).event == watch_pb2.WATCH_EVENT_BOOKMARK
         await client.heartbeat(new_session())
         watch.cancel()
 
@@ -401,13 +403,3 @@ async def test_a_watch_begun_after_a_loss_begins_with_what_is_there(
 
 async def _is_granted(client: Client, session: str) -> bool:
     return await client.outcome(session) == "granted"
-
-
-def _neighbour(client: Client) -> str:
-    """Finds a resource whose changes have their revisions in one row with studio-a's."""
-    wanted = partition(ResourceName(client.organization_id, "studio-a"))
-    return next(
-        f"room-{number}"
-        for number in range(10_000)
-        if partition(ResourceName(client.organization_id, f"room-{number}")) == wanted
-    )

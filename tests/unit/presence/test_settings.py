@@ -18,6 +18,15 @@ def test_defaults_are_the_terms_of_the_contract() -> None:
     assert (terms.timeout.total_seconds(), terms.holds_per_resource) == (10, 4)
 
 
+def test_by_default_an_end_is_told_within_a_second_and_a_hold_is_overdue_after_six() -> None:
+    settings = PresenceSettings.model_validate(REQUIRED)
+
+    overdue_after = settings.terms().timeout - settings.terms().overdue_before_expiry
+    assert overdue_after.total_seconds() == 6
+    assert settings.sweep_interval().total_seconds() <= 0.5
+    assert settings.hold_log_length >= 10_000
+
+
 @pytest.mark.parametrize("name", REQUIRED)
 def test_where_the_others_are_must_be_said(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv(f"HOLDFAST_{name.upper()}", raising=False)
@@ -28,7 +37,16 @@ def test_where_the_others_are_must_be_said(name: str, monkeypatch: pytest.Monkey
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"hold_timeout_seconds": 0}, {"holds_per_resource": 0}, {"redis_timeout_seconds": 0}],
+    [
+        {"hold_timeout_seconds": 0},
+        {"holds_per_resource": 0},
+        {"redis_timeout_seconds": 0},
+        {"sweep_interval_seconds": 0},
+        {"sweep_interval_seconds": 1},
+        {"hold_log_length": 0},
+        {"watch_patience_seconds": 0},
+        {"watch_linger_seconds": -1},
+    ],
     ids=str,
 )
 def test_settings_out_of_range_are_refused(wrong: dict[str, float]) -> None:
