@@ -126,10 +126,14 @@ class Watchers:
         self._sent, self._reached = [], []
         seen = self._seen = Seen()
         began, used = time.perf_counter(), cpu()
-        for change in changes:
+        while True:
             await self._until(partial(self._is_told, len(self._sent) - at_once))
             now = time.perf_counter()
             if seconds is not None and now - began >= seconds:
+                break
+            # Only now: what is taken is made, or whoever makes changes would lose count.
+            change = next(changes, None)
+            if change is None:
                 break
             self._sent.append((now, change))
             self._reached.append(0)

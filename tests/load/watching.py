@@ -28,7 +28,7 @@ TITLE: Final = "hold to watchers"
 _RATE_TARGET: Final = 0.7
 _SECONDS_TARGET: Final = 0.120
 # Changes under way at once where throughput counts; where time counts, one after the other.
-_AT_ONCE: Final = 4
+_AT_ONCE: Final = 8
 _SPAN_QUANTA: Final = 4
 _QUANTUM: Final = timedelta(minutes=15)
 _PRESENCE: Final = "/holdfast.presence.v1.PresenceService/"

@@ -101,13 +101,18 @@ async def test_every_watcher_tells_of_every_change(watchers: Watchers, at_once: 
 
 
 async def test_changes_end_with_their_time(watchers: Watchers) -> None:
+    taken = 0
+
     def endless() -> Any:
+        nonlocal taken
         while True:
+            taken += 1
             yield publishing(message("CHANGES", 1))
 
     seen = await watchers.follow(endless(), at_once=2, cpu=lambda: 0.0, seconds=0.05)
 
     assert seen.messages == seen.changes * WATCHERS > 0
+    assert taken == seen.changes
     assert seen.wall_seconds >= 0.05
 
 
