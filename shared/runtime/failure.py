@@ -76,6 +76,13 @@ class ReaderTooSlow(Failure):
         super().__init__("the messages of this watch were not taken for too long")
 
 
+class CallerSilent(Failure):
+    """A caller said nothing on its stream for so long that it is taken for gone."""
+
+    def __init__(self) -> None:
+        super().__init__("nothing was sent on this stream for too long")
+
+
 class Overloaded(Failure):
     """A limit is reached. Worth a retry after ``retry_after``."""
 

@@ -35,7 +35,7 @@ class ServerSettings(BaseSettings):
     max_concurrent_reads: int = Field(default=1024, ge=1, description="calls; more are refused")
     max_concurrent_writes: int = Field(default=4096, ge=1, description="calls; more are refused")
     max_concurrent_streams: int = Field(
-        default=10_000, ge=1, description="watches and other streams; more are refused"
+        default=10_000, ge=1, description="streams of each method; more are refused"
     )
     call_timeout_seconds: float = Field(
         default=30.0, gt=0, description="bound of a unary call, and of one that names no deadline"

@@ -10,6 +10,7 @@ from google.protobuf.message import Message
 from google.rpc import code_pb2, error_details_pb2, status_pb2
 
 from shared.runtime.failure import (
+    CallerSilent,
     DeadlinePassed,
     Draining,
     Failure,
@@ -37,6 +38,7 @@ KIT_ERRORS: ErrorTable = MappingProxyType(
         StoreUnavailable: (grpc.StatusCode.UNAVAILABLE, "UNAVAILABLE"),
         Draining: (grpc.StatusCode.UNAVAILABLE, "UNAVAILABLE"),
         ReaderTooSlow: (grpc.StatusCode.UNAVAILABLE, "UNAVAILABLE"),
+        CallerSilent: (grpc.StatusCode.DEADLINE_EXCEEDED, "DEADLINE_EXCEEDED"),
         DeadlinePassed: (grpc.StatusCode.DEADLINE_EXCEEDED, "DEADLINE_EXCEEDED"),
     }
 )

@@ -27,6 +27,8 @@ from shared.runtime.status import ErrorTable
 
 Behavior = Callable[[Any, Context], Awaitable[None]]
 
+_OF_MANY = frozenset({grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.RESOURCE_EXHAUSTED})
+
 logger = logging.getLogger("holdfast.call")
 
 
@@ -41,7 +43,7 @@ class Streams:
     def __init__(self, *, limit: int, errors: ErrorTable, metrics: CallMetrics) -> None:
         self._errors = errors
         self._metrics = metrics
-        self._gate = Gate("streams", limit)
+        self._limit = limit
         self._open: set[asyncio.Task[Any]] = set()
         self._ended: set[asyncio.Task[Any]] = set()
         self._draining = False
@@ -51,6 +53,8 @@ class Streams:
     ) -> grpc.RpcMethodHandler[Any, Any]:
         """Returns the handler to use instead of a streaming method's own."""
         decode: Any = handler.request_deserializer
+        # One a method: who floods one of them does not keep callers from the others.
+        gate = Gate(f"{name} streams", self._limit)
         options: dict[str, Any] = {
             "request_deserializer": decoder(decode),
             "response_serializer": encoded,
@@ -59,13 +63,13 @@ class Streams:
             behavior: Any = handler.stream_stream
 
             async def talk(requests: AsyncIterator[Any], context: Context) -> None:
-                await self._call(name, behavior, _decoded(requests), context)
+                await self._call(name, gate, behavior, _decoded(requests), context)
 
             return grpc.stream_stream_rpc_method_handler(talk, **options)
         behavior = handler.unary_stream
 
         async def tell(request: Any, context: Context) -> None:
-            await self._call(name, behavior, request, context)
+            await self._call(name, gate, behavior, request, context)
 
         return grpc.unary_stream_rpc_method_handler(tell, **options)
 
@@ -85,7 +89,9 @@ class Streams:
             task.cancel()
         await asyncio.wait(ending, timeout=seconds)
 
-    async def _call(self, name: str, behavior: Behavior, request: Any, context: Context) -> None:
+    async def _call(
+        self, name: str, gate: Gate, behavior: Behavior, request: Any, context: Context
+    ) -> None:
         task = asyncio.current_task()
         assert task is not None  # a coroutine of gRPC's runs in one
         now = asyncio.get_running_loop().time
@@ -95,7 +101,7 @@ class Streams:
         self._open.add(task)
         self._metrics.stream_began(name)
         try:
-            await self._served(behavior, request, context)
+            await self._served(gate, behavior, request, context)
         except asyncio.CancelledError:
             if task not in self._ended:
                 code = grpc.StatusCode.CANCELLED
@@ -108,14 +114,15 @@ class Streams:
             self._open.discard(task)
             self._ended.discard(task)
             self._metrics.stream_ended(name, code.name)
-            # What takes many streams at once, an outage or a drain, has been logged once.
-            if reason and code is not grpc.StatusCode.UNAVAILABLE:
+            # What takes many streams at once (an outage, a drain, a flood) is counted, and has
+            # been logged once where it is ours.
+            if reason and code not in _OF_MANY:
                 log_call(name, code, reason, now() - begun)
 
-    async def _served(self, behavior: Behavior, request: Any, context: Context) -> None:
+    async def _served(self, gate: Gate, behavior: Behavior, request: Any, context: Context) -> None:
         if self._draining:
             raise Draining
-        with self._gate.inside():
+        with gate.inside():
             require_decoded(request)
             await behavior(request, context)
 

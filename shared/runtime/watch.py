@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Hashable, Iterable
-from typing import Final, Protocol, TypeVar
+from collections.abc import AsyncIterator, Collection, Hashable, Iterable
+from datetime import timedelta
+from typing import Any, Final, Protocol, TypeVar
 
 from shared.runtime.call import Context
-from shared.runtime.failure import ReaderTooSlow
+from shared.runtime.failure import CallerSilent, ReaderTooSlow
 from shared.runtime.mailbox import Changed, Mailbox
 
 TopicT = TypeVar("TopicT", bound=Hashable)
 UpdateT = TypeVar("UpdateT")
+RequestT = TypeVar("RequestT")
 _Topic_contra = TypeVar("_Topic_contra", bound=Hashable, contravariant=True)
 _Update_contra = TypeVar("_Update_contra", contravariant=True)
 
@@ -60,38 +62,53 @@ async def serve_watch(
         ReaderTooSlow: It took nothing for that long.
         Failure: What the mailbox was given.
     """
-    writer = _Writer(context, write_seconds)
     for first in view.opening():
-        await writer.write(first)
+        await write(context, first, seconds=write_seconds)
     now = asyncio.get_running_loop().time
+    bookmark_at = now() + bookmark_seconds
     while True:
         message: bytes | None
-        found = await mailbox.take(writer.last_at + bookmark_seconds - now())
+        found = await mailbox.take(bookmark_at - now())
         if isinstance(found, Changed):
             message = view.changed(found.topic, found.update)
             if message is None:
                 # Others' updates must not keep this watcher's bookmark waiting.
-                if now() < writer.last_at + bookmark_seconds:
+                if now() < bookmark_at:
                     continue
                 message = view.bookmark()
         elif found is not None:
             message = view.retold(found.topics, is_reset=found.is_reset)
         else:
             message = view.bookmark()
-        await writer.write(message)
+        await write(context, message, seconds=write_seconds)
+        bookmark_at = now() + bookmark_seconds
 
 
-class _Writer:
-    def __init__(self, context: Context, seconds: float) -> None:
-        self._context = context
-        self._seconds = seconds
-        self._now = asyncio.get_running_loop().time
-        self.last_at = self._now()
+async def write(context: Context, message: Any, *, seconds: float = _WRITE_SECONDS) -> None:
+    """Writes a message of a stream.
 
-    async def write(self, message: bytes) -> None:
+    Raises:
+        ReaderTooSlow: The caller took nothing for that long.
+    """
+    try:
+        async with asyncio.timeout(seconds):
+            await context.write(message)
+    except TimeoutError as error:
+        raise ReaderTooSlow from error
+
+
+async def heard(requests: AsyncIterator[RequestT], silence: timedelta) -> AsyncIterator[RequestT]:
+    """Yields the requests of a stream as they come.
+
+    Raises:
+        CallerSilent: None came for that long.
+    """
+    while True:
         try:
-            async with asyncio.timeout(self._seconds):
-                await self._context.write(message)
+            async with asyncio.timeout(silence.total_seconds()):
+                request = await anext(requests)
+        except StopAsyncIteration:
+            return
         except TimeoutError as error:
-            raise ReaderTooSlow from error
-        self.last_at = self._now()
+            raise CallerSilent from error
+        yield request

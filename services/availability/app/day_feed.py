@@ -6,7 +6,7 @@ import asyncio
 import logging
 import time
 from collections import defaultdict
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -23,6 +23,9 @@ from shared.runtime.mailbox import Mailbox
 _FRESH_SECONDS: Final = 0.9
 # Watchers wait out a store that is silent for less; a reading that takes longer is given up.
 _SILENCE_SECONDS: Final = 2.0
+# For reading all that an organization's watchers watch, and for how many at once.
+_RESTART_SECONDS: Final = 10.0
+_RESTARTS_AT_ONCE: Final = 4
 # Between readings for one organization: what changes meanwhile is read together.
 _PAUSE_SECONDS: Final = 0.005
 # When memory is full, a part of this size is freed at once.
@@ -76,6 +79,8 @@ class DayFeed:
         self._due: set[str] = set()
         self._waiting: defaultdict[str, list[asyncio.Future[None]]] = defaultdict(list)
         self._wanted = asyncio.Event()
+        self._restarting: dict[str, asyncio.Task[None]] = {}
+        self._restarts = asyncio.Semaphore(_RESTARTS_AT_ONCE)
         self._answered_at = monotonic()
 
     async def of_resource(
@@ -131,6 +136,8 @@ class DayFeed:
                     await self._caught_up(known)
                 else:
                     break
+            if self._room < 0:
+                self._make_room()
             known.subscribers.add(mailbox)
             try:
                 yield known
@@ -168,6 +175,14 @@ class DayFeed:
 
     async def run(self) -> None:
         """Follows the store until it is cancelled; ends for nothing else."""
+        try:
+            await self._follow()
+        finally:
+            for task in self._restarting.values():
+                task.cancel()
+            await asyncio.gather(*self._restarting.values(), return_exceptions=True)
+
+    async def _follow(self) -> None:
         poll_at = self._monotonic()
         while True:
             self._wanted.clear()
@@ -187,7 +202,8 @@ class DayFeed:
                 await asyncio.sleep(_PAUSE_SECONDS)
 
     async def _round(self, due: Sequence[str]) -> None:
-        waiting = [future for name in due for future in self._waiting.pop(name, ())]
+        due = [name for name in due if name not in self._restarting]
+        waiting = {name: self._waiting.pop(name, []) for name in due}
         asked = {name: known for name in due if (known := self._known.get(name)) is not None}
         failure: Exception | None = None
         try:
@@ -202,13 +218,11 @@ class DayFeed:
             logger.exception("days cannot be followed")
             failure = error
         self._note_answer(failure)
-        for future in waiting:
-            if future.done():
-                continue
-            if failure is None:
-                future.set_result(None)
+        for name, futures in waiting.items():
+            if name in self._restarting:
+                self._waiting[name] += futures  # they are answered when it has ended
             else:
-                future.set_exception(StoreUnavailable("the store cannot be reached"))
+                _answer(futures, failure)
 
     async def _look(self, asked: Mapping[str, OrganizationDays]) -> None:
         began = self._monotonic()
@@ -221,7 +235,8 @@ class DayFeed:
             if not known.epoch:  # nothing is known yet, so nothing can have been missed
                 known.epoch, known.position = page.epoch, page.number
             elif page.number < noted[name] or not _continues(known, page):
-                await self._start_over(known, page)
+                # On its own: others must not wait for what this one has to read.
+                self._restarting[name] = asyncio.create_task(self._restart(known, page))
                 continue
             for change in page.changes:
                 known.advance(change)
@@ -232,13 +247,31 @@ class DayFeed:
             elif began >= known.doubted_at:
                 known.confirmed_at = began
 
+    async def _restart(self, known: OrganizationDays, page: FeedPage) -> None:
+        """Starts an organization over; ends its watches where that does not succeed."""
+        known.distrust(self._monotonic())
+        failure: Exception | None = None
+        try:
+            async with self._restarts, asyncio.timeout(_RESTART_SECONDS):
+                await self._start_over(known, page)
+        except (Failure, TimeoutError) as error:
+            failure = error
+        except Exception as error:  # as in a round
+            logger.exception("days cannot be read anew")
+            failure = error
+        finally:
+            del self._restarting[known.key]
+        if failure is not None:
+            known.fail(StoreUnavailable("the store cannot be reached"))
+            _answer(self._waiting.pop(known.key, []), failure)
+        self._due.add(known.key)
+        self._wanted.set()
+
     async def _start_over(self, known: OrganizationDays, page: FeedPage) -> None:
         """Reads everything that is watched anew: what is known may never have happened."""
         logger.warning(
             "days are read anew", extra={"position": known.position, "number": page.number}
         )
-        known.distrust(self._monotonic())
-        self._due.add(known.key)
         fresh = OrganizationDays(known.key)
         fresh.epoch, fresh.position = page.epoch, page.number
         while True:
@@ -343,6 +376,16 @@ class DayFeed:
         for name, known in list(self._known.items()):
             if known.used_at < oldest and not known.is_followed and name not in self._waiting:
                 del self._known[name]
+
+
+def _answer(futures: Iterable[asyncio.Future[None]], failure: Exception | None) -> None:
+    for future in futures:
+        if future.done():
+            continue
+        if failure is None:
+            future.set_result(None)
+        else:
+            future.set_exception(StoreUnavailable("the store cannot be reached"))
 
 
 def _continues(known: OrganizationDays, page: FeedPage) -> bool:

@@ -7,16 +7,18 @@ from collections.abc import Iterable, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from datetime import timedelta
+from itertools import islice
 from typing import Final
 
 from services.presence.app.mirror import HoldTopic
 from services.presence.app.port import HoldLog, HoldTail
-from services.presence.domain.change import LogEntry, Position
+from services.presence.domain.change import LogEntry, Position, Snapshot
 from services.presence.domain.hold import ResourceName
 from shared.runtime.failure import StoreUnavailable
 from shared.runtime.topic import Topics
 
 _CHECK_SECONDS: Final = 1.0
+_MOST_AT_ONCE: Final = 500
 
 
 @dataclass
@@ -31,6 +33,46 @@ class _Scope:
     position: Position
     topics: dict[ResourceName, HoldTopic] = field(default_factory=dict)
     is_doubtful: bool = False
+
+
+class _Snapshots:
+    """Reads together what is asked for at once, one reading at a time.
+
+    When everybody comes back after a restart, heartbeats must not queue behind a connection for
+    each resource of each watcher.
+    """
+
+    def __init__(self, log: HoldLog) -> None:
+        self._log = log
+        self._wanted: dict[ResourceName, asyncio.Future[Snapshot]] = {}
+        self._reading: asyncio.Task[None] | None = None
+
+    async def __call__(self, resource: ResourceName) -> Snapshot:
+        """Returns the present state of a resource.
+
+        Raises:
+            StoreUnavailable: The store cannot be reached.
+        """
+        future = self._wanted.get(resource)
+        if future is None:
+            future = self._wanted[resource] = asyncio.get_running_loop().create_future()
+        if self._reading is None or self._reading.done():
+            self._reading = asyncio.create_task(self._read())
+        return await asyncio.shield(future)
+
+    async def _read(self) -> None:
+        while self._wanted:
+            names = list(islice(self._wanted, _MOST_AT_ONCE))
+            futures = {name: self._wanted.pop(name) for name in names}
+            try:
+                found = await self._log.snapshot(names)
+            except Exception as failure:  # noqa: BLE001  # theirs who wait for it
+                for future in futures.values():
+                    future.set_exception(failure)
+                    future.exception()  # seen: whoever asked may be gone
+            else:
+                for name, future in futures.items():
+                    future.set_result(found[name])
 
 
 class HoldFollower:
@@ -50,6 +92,7 @@ class HoldFollower:
         self._log = log
         self._tail = tail
         self._patience_seconds = patience.total_seconds()
+        self._opening = _Snapshots(log)
         self.topics = Topics(self._open, self._close, linger=linger)
         self._scopes: dict[int, _Scope] = {}
         self._wanted = asyncio.Event()
@@ -222,7 +265,7 @@ class HoldFollower:
                     self._join(scope, topic)
 
     async def _open(self, resource: ResourceName) -> HoldTopic:
-        snapshot = (await self._log.snapshot([resource]))[resource]
+        snapshot = await self._opening(resource)
         topic = HoldTopic(resource, snapshot, asyncio.get_running_loop().time())
         number = self._log.scope(resource)
         scope = self._scopes.get(number)

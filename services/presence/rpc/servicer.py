@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from datetime import timedelta
@@ -19,11 +18,11 @@ from services.presence.domain.hold import Holder, ResourceName
 from services.presence.rpc import codec, stream_codec, watch_codec
 from services.presence.rpc.view import PresenceView
 from shared.runtime.call import Context
-from shared.runtime.failure import ReaderTooSlow
 from shared.runtime.mailbox import Mailbox
-from shared.runtime.watch import serve_watch
+from shared.runtime.watch import heard, serve_watch, write
 
 _FAREWELL_SECONDS: Final = 1.0
+_GRACE: Final = timedelta(seconds=5)
 
 
 @dataclass(frozen=True)
@@ -36,6 +35,11 @@ class PresenceServicer(presence_pb2_grpc.PresenceServiceServicer):
     show: ShowPresence
     watch: WatchHolds
     renew_after: timedelta
+
+    @property
+    def silence(self) -> timedelta:
+        """How long a stream of holds may say nothing: by then all of them expired long ago."""
+        return 4 * self.renew_after + _GRACE
 
     async def Heartbeat(
         self, request: presence_pb2.HeartbeatRequest, context: Context
@@ -50,19 +54,16 @@ class PresenceServicer(presence_pb2_grpc.PresenceServiceServicer):
     ) -> None:
         """Keeps many holds for as long as the client renews them."""
         stream: HeldStream | None = None
-        async for request in requests:
+        async for request in heard(requests, self.silence):
             turn = stream_codec.turn(request, stream.holder if stream else None)
             stream = stream or self.hold(turn.holder)
             found = await stream.turn(turn.keep, turn.leave)
-            await context.write(stream_codec.response(stream.holder, self.renew_after, found))
+            await write(context, stream_codec.response(stream.holder, self.renew_after, found))
         if stream is not None:
             # A client that was killed looks like one that closed its side, but for this: to
             # it nothing can be written any more. Its holds are left to expire.
-            try:
-                async with asyncio.timeout(_FAREWELL_SECONDS):
-                    await context.write(stream_codec.response(stream.holder, self.renew_after, {}))
-            except TimeoutError as error:
-                raise ReaderTooSlow from error
+            farewell = stream_codec.response(stream.holder, self.renew_after, {})
+            await write(context, farewell, seconds=_FAREWELL_SECONDS)
             await stream.leave()
 
     async def Leave(
