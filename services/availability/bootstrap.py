@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator, Coroutine, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from typing import Any, Final
+from typing import Final
 
 from holdfast.availability.v1 import availability_pb2_grpc, booking_pb2_grpc
 from services.availability.app.book import Book
@@ -33,6 +32,7 @@ from services.availability.storage.ledger import PostgresLedger
 from services.availability.storage.purge import keep_purging
 from services.availability.upstream.catalog import Catalog
 from services.availability.upstream.doorbell import Doorbell
+from shared.runtime.background import running
 from shared.runtime.server import Service, Servicer
 
 NAME: Final = "availability"
@@ -66,7 +66,7 @@ async def wired(settings: AvailabilitySettings) -> AsyncIterator[Service]:
         if doorbell is not None:
             stack.push_async_callback(doorbell.close)
             tasks += [doorbell.keep_ringing(), doorbell.keep_listening(feed.ring, feed.ring_all)]
-        async with _running(tasks):
+        async with running(*tasks):
             yield _service(settings, database, catalog, feed, doorbell)
 
 
@@ -82,17 +82,6 @@ async def _opened(
     stack.push_async_callback(database.close)
     await database.open(head=migration.HEAD)
     return database
-
-
-@asynccontextmanager
-async def _running(work: Sequence[Coroutine[Any, Any, None]]) -> AsyncIterator[None]:
-    tasks = [asyncio.create_task(each) for each in work]
-    try:
-        yield
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 def _service(

@@ -234,7 +234,7 @@ class DayFeed:
             known = asked[name]
             if not known.epoch:  # nothing is known yet, so nothing can have been missed
                 known.epoch, known.position = page.epoch, page.number
-            elif page.number < noted[name] or not _continues(known, page):
+            elif page.number < noted[name] or not known.continues(page):
                 # On its own: others must not wait for what this one has to read.
                 self._restarting[name] = asyncio.create_task(self._restart(known, page))
                 continue
@@ -279,7 +279,7 @@ class DayFeed:
                 await self._fill(fresh, missing)
             elif fresh.newest(known.pins) > fresh.position:
                 further = (await self._feed.read({known.key: fresh.position}))[known.key]
-                if not _continues(fresh, further):
+                if not fresh.continues(further):
                     return  # once more: the next reading finds the same
                 for change in further.changes:
                     fresh.advance(change)
@@ -386,14 +386,6 @@ def _answer(futures: Iterable[asyncio.Future[None]], failure: Exception | None) 
             future.set_result(None)
         else:
             future.set_exception(StoreUnavailable("the store cannot be reached"))
-
-
-def _continues(known: OrganizationDays, page: FeedPage) -> bool:
-    if page.epoch != known.epoch or page.number < known.position:
-        return False
-    numbers = [change.feed for change in page.changes]
-    follow = list(range(known.position + 1, known.position + 1 + len(numbers)))
-    return numbers == follow and (bool(numbers) or page.number == known.position)
 
 
 def _all_of(known: OrganizationDays, wanted: Days) -> dict[str, dict[int, DayState]] | None:

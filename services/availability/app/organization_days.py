@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 from services.availability.domain.claim import FREE, DayState
-from services.availability.domain.day_change import ChangedDay, DayChange
+from services.availability.domain.day_change import ChangedDay, DayChange, FeedPage
 from shared.runtime.topic import Topic
 
 Days = Mapping[str, Sequence[int]]
@@ -119,6 +119,14 @@ class OrganizationDays(Topic[str, DayChange]):
                 self._ahead[resource_id] = left
             else:
                 del self._ahead[resource_id]
+
+    def continues(self, page: FeedPage) -> bool:
+        """Returns whether a page of the feed follows on ``position``: nothing lost, no gap."""
+        if page.epoch != self.epoch or page.number < self.position:
+            return False
+        numbers = [change.feed for change in page.changes]
+        follow = list(range(self.position + 1, self.position + 1 + len(numbers)))
+        return numbers == follow and (bool(numbers) or page.number == self.position)
 
     @contextmanager
     def filling(self) -> Iterator[None]:

@@ -16,6 +16,7 @@ from redis.asyncio import Redis
 from services.availability.upstream import doorbell
 from services.availability.upstream.doorbell import CHANNEL, Doorbell
 from shared.embedded.valkey import EmbeddedValkey
+from shared.runtime.background import running
 from shared.runtime.failure import StartRefused
 
 PATIENCE = 15.0
@@ -45,18 +46,11 @@ class Ears:
 async def hanging(url: str) -> AsyncIterator[tuple[Doorbell, Ears]]:
     """A doorbell in use by a server."""
     bell, ears = Doorbell(url), Ears()
-    tasks = [
-        asyncio.create_task(bell.keep_ringing()),
-        asyncio.create_task(bell.keep_listening(ears.hear, ears.doubt)),
-    ]
     try:
-        yield bell, ears
+        async with running(bell.keep_ringing(), bell.keep_listening(ears.hear, ears.doubt)):
+            yield bell, ears
     finally:
-        for task in tasks:
-            task.cancel()
-        ended = await asyncio.gather(*tasks, return_exceptions=True)
         await bell.close()
-        assert all(isinstance(end, asyncio.CancelledError) for end in ended)
 
 
 async def test_others_hear_it_and_the_ringer_does_not(valkey_url: str) -> None:
