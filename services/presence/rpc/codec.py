@@ -128,13 +128,7 @@ def check_date_presence(
     resources = check.identifiers(
         "resource_ids", request.resource_ids, minimum=1, maximum=MOST_RESOURCES
     )
-    dates: tuple[date, ...] = ()
-    if not 1 <= len(request.dates) <= MOST_DATES:
-        check.fail("dates", f"must have 1 to {MOST_DATES} entries")
-    else:
-        dates = tuple(check.civil_date(f"dates[{i}]", d) for i, d in enumerate(request.dates))
-        if len(set(dates)) != len(dates):
-            check.fail("dates", "must not name anything twice")
+    dates = check.civil_dates("dates", request.dates, maximum=MOST_DATES)
     if len(resources) * len(dates) > MOST_DAYS:
         check.fail("dates", f"must not exceed {MOST_DAYS} days over all resources")
     return DatePresence(request.organization_id, resources, dates)
