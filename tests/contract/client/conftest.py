@@ -28,15 +28,19 @@ LENGTHS = (HOUR, 2 * HOUR, 5 * HOUR)
 
 
 class CountingClient(Client):
-    """Counts the unary calls that it makes, by the name of the request."""
+    """Counts the unary calls that it makes and that were answered, by the name of the request."""
 
     def __init__(self, *arguments: Any, **settings: Any) -> None:
         super().__init__(*arguments, **settings)
         self.made: list[str] = []
+        self.answered: list[str] = []
 
     async def call(self, method: Any, request: Any) -> Any:
-        self.made.append(type(request).__name__.removesuffix("Request"))
-        return await super().call(method, request)
+        name = type(request).__name__.removesuffix("Request")
+        self.made.append(name)
+        answer = await super().call(method, request)
+        self.answered.append(name)
+        return answer
 
 
 @dataclass(frozen=True)

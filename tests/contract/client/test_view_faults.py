@@ -147,7 +147,7 @@ async def test_a_server_that_lags_is_asked_again_with_pauses_until_it_knows(
 
         looking = asyncio.create_task(look())
         booking_id = await book(ben, NOON)
-        await until(lambda: len(ann.made) == 2)
+        await until(lambda: len(ann.answered) == 2)
         ann.lag = 4
         begun = time.monotonic()
         await cancel(ben, booking_id)
