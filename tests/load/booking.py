@@ -10,7 +10,7 @@ from typing import Final
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from holdfast.availability.v1 import availability_pb2, booking_pb2
+from holdfast.availability.v1 import availability_pb2, booking_event_pb2, booking_pb2
 from shared.client.value import to_duration
 from tests.load.bench import READ_DAYS, Bench, Pairs
 from tests.load.closed_loop import Caller, Load, Request
@@ -139,7 +139,7 @@ def _request_of(world: World, resource: int, day: int, hour: int) -> Request:
 
     def check(body: bytes) -> str:
         made = booking_pb2.CreateBookingResponse.FromString(body).booking
-        expected = [name], start, start + _HOUR, booking_pb2.BOOKING_STATE_CONFIRMED
+        expected = [name], start, start + _HOUR, booking_event_pb2.BOOKING_STATE_CONFIRMED
         found = (
             [item.resource_id for item in made.items],
             made.start_time.ToDatetime(UTC),

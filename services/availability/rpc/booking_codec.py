@@ -7,6 +7,7 @@ from typing import Any, Final, NamedTuple
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
+from holdfast.availability.v1 import booking_event_pb2 as event_pb
 from holdfast.availability.v1 import booking_pb2 as pb
 from services.availability.app.book import Order
 from services.availability.app.port import BookingFilter, Cursor, RequestKey
@@ -113,7 +114,7 @@ def listing(request: pb.ListBookingsRequest) -> Listing:
     check.optional_identifier("resource_id", request.resource_id)
     check.text("booker_id", request.booker_id, maximum=_LONGEST_BOOKER_ID)
     check.optional_identifier("event_type_id", request.event_type_id)
-    state = check.enum("state", request.state, pb.BookingState, required=False)
+    state = check.enum("state", request.state, event_pb.BookingState, required=False)
     after = check.optional_instant("start_after", request, "start_after")
     before = check.optional_instant("start_before", request, "start_before")
     if after is not None and before is not None and after >= before:
@@ -216,7 +217,7 @@ def _message(booking: Booking) -> pb.Booking:
         ),
         location=booking.location,
         time_zone=booking.time_zone,
-        state=pb.BookingState.ValueType(booking.state),
+        state=event_pb.BookingState.ValueType(booking.state),
         cancel_reason=booking.cancel_reason,
         create_time=_stamp(booking.created_at),
         update_time=_stamp(booking.updated_at),

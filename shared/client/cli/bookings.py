@@ -9,9 +9,9 @@ from zoneinfo import ZoneInfo
 
 import click
 
+from holdfast.availability.v1.booking_event_pb2 import BookingState
 from holdfast.availability.v1.booking_pb2 import (
     Booking,
-    BookingState,
     CancelBookingRequest,
     GetBookingRequest,
     ListBookingsRequest,

@@ -9,11 +9,8 @@ from zoneinfo import ZoneInfo
 
 import click
 
-from holdfast.availability.v1.booking_pb2 import (
-    BOOKING_STATE_CONFIRMED,
-    Booking,
-    ListBookingsRequest,
-)
+from holdfast.availability.v1.booking_event_pb2 import BOOKING_STATE_CONFIRMED
+from holdfast.availability.v1.booking_pb2 import Booking, ListBookingsRequest
 from shared.client.cli import text
 from shared.client.cli.clock import clock_of
 from shared.client.cli.exit_code import ExitCode

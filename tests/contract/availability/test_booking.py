@@ -8,7 +8,7 @@ from datetime import UTC, date, datetime, timedelta
 import grpc
 import pytest
 
-from holdfast.availability.v1 import booking_pb2
+from holdfast.availability.v1 import booking_event_pb2, booking_pb2
 from tests.contract.availability.world import (
     HOUR,
     NOW,
@@ -123,7 +123,7 @@ async def test_a_booking_is_answered_as_it_is_stored(caller: Caller, catalog: Fa
     assert booking.event_type_title == "Große Probe"
     assert booking.location == "Room 2"
     assert booking.time_zone == "Asia/Kathmandu"
-    assert booking.state == booking_pb2.BOOKING_STATE_CONFIRMED
+    assert booking.state == booking_event_pb2.BOOKING_STATE_CONFIRMED
     assert booking.start_time.ToDatetime(UTC) == NINE
     assert booking.end_time.ToDatetime(UTC) == NINE + HOUR
     assert booking.create_time.ToDatetime(UTC) == NOW
@@ -163,7 +163,9 @@ async def test_organizations_never_meet(caller: Caller, catalog: FakeCatalog) ->
 
     await other.book(NINE, booking_id="same")
 
-    assert (await caller.cancel(booking.booking_id)).state == booking_pb2.BOOKING_STATE_CANCELLED
+    assert (
+        await caller.cancel(booking.booking_id)
+    ).state == booking_event_pb2.BOOKING_STATE_CANCELLED
     assert await other.busy(MONDAY, MONDAY) == {MONDAY: [36, 37, 38, 39]}
 
 
@@ -202,7 +204,7 @@ async def test_a_request_id_is_one_methods_own(caller: Caller, catalog: FakeCata
 
     cancelled = await caller.cancel(booking.booking_id, request_id=request.request_id)
 
-    assert cancelled.state == booking_pb2.BOOKING_STATE_CANCELLED
+    assert cancelled.state == booking_event_pb2.BOOKING_STATE_CANCELLED
 
 
 async def test_a_refused_request_id_is_free_for_another_try(
@@ -217,7 +219,7 @@ async def test_a_refused_request_id_is_free_for_another_try(
     answer = await caller.send("CreateBooking", request)
 
     assert refusal.reason == "SLOT_UNAVAILABLE"
-    assert answer.booking.state == booking_pb2.BOOKING_STATE_CONFIRMED
+    assert answer.booking.state == booking_event_pb2.BOOKING_STATE_CONFIRMED
 
 
 async def test_a_cancellation_is_written_with_its_reason_and_its_history(
@@ -230,7 +232,7 @@ async def test_a_cancellation_is_written_with_its_reason_and_its_history(
 
     expected = booking_pb2.Booking()
     expected.CopyFrom(booking)
-    expected.state = booking_pb2.BOOKING_STATE_CANCELLED
+    expected.state = booking_event_pb2.BOOKING_STATE_CANCELLED
     expected.cancel_reason = "Rained off"
     expected.update_time.FromDatetime(NOW)
     assert cancelled == expected

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 from google.protobuf.message import Message
 
-from holdfast.availability.v1 import availability_pb2, booking_pb2
+from holdfast.availability.v1 import availability_pb2, booking_event_pb2, booking_pb2
 from holdfast.catalog.v1 import catalog_pb2, event_type_pb2, resource_pb2, schedule_pb2
 from holdfast.common.v1.time_pb2 import TimeWindow
 from holdfast.presence.v1 import presence_pb2
@@ -20,7 +20,7 @@ def test_a_booking_has_every_field_of_the_contract() -> None:
         booking_id="b1",
         items=[booking_pb2.BookingItem(resource_id="studio-a", units=1)],
         start_time=to_timestamp(_INSTANT),
-        state=booking_pb2.BOOKING_STATE_CONFIRMED,
+        state=booking_event_pb2.BOOKING_STATE_CONFIRMED,
     )
 
     assert record(booking) == {
