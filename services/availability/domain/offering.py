@@ -34,9 +34,26 @@ class OfferingName(NamedTuple):
     event_type_id: str
 
 
+class ResourceFacts(NamedTuple):
+    """A resource, event types aside.
+
+    ``resource_type`` is a lower-case word of the catalog's, such as room.
+    """
+
+    resource_id: str
+    resource_type: str
+    pool: bool
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Offering:
-    """A resource and an event type, as the catalog had them at one moment."""
+    """A resource and an event type, as the catalog had them at one moment.
+
+    Attributes:
+        pool: Whether the resource stands for interchangeable units.
+        resource_type: A lower-case word of the catalog's, such as room.
+        needs_confirmation: Whether bookings wait until somebody confirms them.
+    """
 
     name: OfferingName
     resource_active: bool
@@ -48,6 +65,9 @@ class Offering:
     zone_lock: ZoneInfo | None
     schedule: Schedule
     rules: BookingRules
+    pool: bool = False
+    resource_type: str = ""
+    needs_confirmation: bool = False
 
     @property
     def is_active(self) -> bool:

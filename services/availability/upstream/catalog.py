@@ -9,11 +9,11 @@ from typing import Any, Final
 import grpc
 from google.rpc import error_details_pb2, status_pb2
 
-from holdfast.catalog.v1 import catalog_pb2_grpc, offering_pb2, resource_pb2
-from services.availability.domain.offering import Offering, OfferingName
+from holdfast.catalog.v1 import catalog_pb2_grpc, link_pb2, offering_pb2, resource_pb2
+from services.availability.domain.offering import Offering, OfferingName, ResourceFacts
 from services.availability.domain.refusal import Kind, NotFound
 from services.availability.upstream.memory import Memory
-from services.availability.upstream.offering import read_offering
+from services.availability.upstream.offering import read_offering, read_resource, type_number
 from shared.runtime import log
 from shared.runtime.call import REQUEST_ID_KEY
 from shared.runtime.channel import upstream_channel
@@ -24,6 +24,9 @@ _MOST_REMEMBERED: Final = 20_000
 # Not the time the caller has left: the question may stand for many callers, each of whom waits
 # no longer than their own deadline, and its answer serves those who come next.
 _PATIENCE_SECONDS: Final = 1.0
+_PAGE_SIZE: Final = 1_000
+# Questions that one listing asks at a time.
+_ASKED_TOGETHER: Final = 32
 
 _ResourceName = tuple[str, str]
 _Missing = tuple[Kind, str]
@@ -57,12 +60,56 @@ class Catalog:
 
     async def require_resources(self, organization_id: str, resource_ids: Sequence[str]) -> None:
         """As in the port."""
-        answers = await asyncio.gather(
-            *(self._resources((organization_id, resource_id)) for resource_id in resource_ids)
+        await self._facts(organization_id, resource_ids)
+
+    async def pools(self, organization_id: str, resource_ids: Sequence[str]) -> frozenset[str]:
+        """As in the port."""
+        facts = await self._facts(organization_id, resource_ids)
+        return frozenset(found.resource_id for found in facts if found.pool)
+
+    async def listed(
+        self, organization_id: str, event_type_id: str, resource_type: str
+    ) -> Sequence[Offering]:
+        """As in the port."""
+        kind = _wanted_type(resource_type)
+        resources = await self._pages(
+            self._stub.ListResourcesForEventType,
+            link_pb2.ListResourcesForEventTypeRequest(
+                organization_id=organization_id,
+                event_type_id=event_type_id,
+                page_size=_PAGE_SIZE,
+            ),
+            (Kind.EVENT_TYPE, event_type_id),
         )
-        for missing in answers:
-            if missing is not None:
-                raise NotFound(*missing)
+        names = [
+            OfferingName(organization_id, resource.resource_id, event_type_id)
+            for resource in resources
+            if resource.active and (not resource_type or resource.type == kind)
+        ]
+        found: list[Offering | _Missing] = []
+        for begin in range(0, len(names), _ASKED_TOGETHER):
+            asked = names[begin : begin + _ASKED_TOGETHER]
+            found += await asyncio.gather(*map(self._offerings, asked))
+        # What was deleted or unlinked meanwhile is no longer listed.
+        return [
+            offering
+            for offering in found
+            if isinstance(offering, Offering) and offering.resource_active and offering.linked
+        ]
+
+    async def resources(self, organization_id: str, resource_type: str) -> Sequence[ResourceFacts]:
+        """As in the port."""
+        kind = _wanted_type(resource_type)
+        if resource_type and not kind:
+            return ()
+        resources = await self._pages(
+            self._stub.ListResources,
+            resource_pb2.ListResourcesRequest(
+                organization_id=organization_id, type=kind, active=True, page_size=_PAGE_SIZE
+            ),
+            (Kind.RESOURCE, ""),
+        )
+        return [read_resource(resource) for resource in resources]
 
     async def close(self) -> None:
         """Ends the questions in flight and disconnects."""
@@ -78,7 +125,34 @@ class Catalog:
             return _missing(error, (Kind.RESOURCE, name.resource_id))
         return read_offering(name, answer.offering)
 
-    async def _ask_resource(self, name: _ResourceName) -> _Missing | None:
+    async def _facts(
+        self, organization_id: str, resource_ids: Sequence[str]
+    ) -> Sequence[ResourceFacts]:
+        answers = await asyncio.gather(
+            *(self._resources((organization_id, resource_id)) for resource_id in resource_ids)
+        )
+        found = []
+        for answer in answers:
+            if not isinstance(answer, ResourceFacts):
+                raise NotFound(*answer)
+            found.append(answer)
+        return found
+
+    async def _pages(
+        self, method: Any, request: Any, missing: _Missing
+    ) -> Sequence[resource_pb2.Resource]:
+        found: list[resource_pb2.Resource] = []
+        while True:
+            try:
+                answer = await method(request, **_call_options())
+            except grpc.aio.AioRpcError as error:
+                raise NotFound(*_missing(error, missing)) from error
+            found += answer.resources
+            if not answer.next_page_token:
+                return found
+            request.page_token = answer.next_page_token
+
+    async def _ask_resource(self, name: _ResourceName) -> ResourceFacts | _Missing:
         organization_id, resource_id = name
         request = resource_pb2.GetResourceRequest(
             organization_id=organization_id, resource_id=resource_id
@@ -88,7 +162,13 @@ class Catalog:
             answer = await self._stub.GetResource(request, **_call_options())
         except grpc.aio.AioRpcError as error:
             return _missing(error, missing)
-        return missing if answer.resource.HasField("delete_time") else None
+        return (
+            missing if answer.resource.HasField("delete_time") else read_resource(answer.resource)
+        )
+
+
+def _wanted_type(word: str) -> resource_pb2.ResourceType.ValueType:
+    return type_number(word) or resource_pb2.RESOURCE_TYPE_UNSPECIFIED
 
 
 def _call_options() -> dict[str, Any]:

@@ -7,12 +7,13 @@ what it computed by schedule and rules, and finds identical ones fastest.
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Mapping
 from datetime import date, timedelta
 from functools import lru_cache
 from typing import Any, Final
 
-from holdfast.catalog.v1 import event_type_pb2, offering_pb2
-from services.availability.domain.offering import Offering, OfferingName
+from holdfast.catalog.v1 import event_type_pb2, offering_pb2, resource_pb2
+from services.availability.domain.offering import Offering, OfferingName, ResourceFacts
 from shared.slots.rule import BookingRules, ClosedHours, DurationRange
 from shared.slots.schedule import Schedule, Window, default_schedule
 from shared.slots.zone import zone
@@ -26,6 +27,12 @@ _RULES: Final = (
     "minimum_notice",
     "horizon",
 )
+_TYPE_NUMBERS: Final = {
+    name.removeprefix("RESOURCE_TYPE_").lower(): number
+    for name, number in resource_pb2.ResourceType.items()
+    if number != resource_pb2.RESOURCE_TYPE_UNSPECIFIED
+}
+_TYPE_WORDS: Final[Mapping[int, str]] = {number: word for word, number in _TYPE_NUMBERS.items()}
 
 
 def read_offering(name: OfferingName, offering: offering_pb2.Offering) -> Offering:
@@ -43,7 +50,25 @@ def read_offering(name: OfferingName, offering: offering_pb2.Offering) -> Offeri
         zone_lock=zone(lock) if lock else None,
         schedule=_schedule_of(offering),
         rules=_rules(_rules_content(event_type)),
+        pool=resource.pool,
+        resource_type=type_word(resource.type),
+        needs_confirmation=event_type.requires_confirmation,
     )
+
+
+def read_resource(resource: resource_pb2.Resource) -> ResourceFacts:
+    """Returns the domain's view of a resource."""
+    return ResourceFacts(resource.resource_id, type_word(resource.type), resource.pool)
+
+
+def type_word(number: int) -> str:
+    """Returns the word for a type of resources, "" for one that is none."""
+    return _TYPE_WORDS.get(number, "")
+
+
+def type_number(word: str) -> resource_pb2.ResourceType.ValueType | None:
+    """Returns the type that a word stands for, if it does."""
+    return _TYPE_NUMBERS.get(word)
 
 
 def _schedule_of(offering: offering_pb2.Offering) -> Schedule:

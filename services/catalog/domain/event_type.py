@@ -53,6 +53,7 @@ class EventType:
         schedule_id: Empty for the resource's.
         horizon: None for no limit.
         time_zone_lock: IANA name, or empty.
+        requires_confirmation: Whether somebody must confirm each booking.
     """
 
     event_type_id: str
@@ -70,6 +71,7 @@ class EventType:
     closed_hours_policy: ClosedHoursPolicy
     locations: tuple[str, ...]
     time_zone_lock: str
+    requires_confirmation: bool
     active: bool
 
 

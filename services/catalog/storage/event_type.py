@@ -43,6 +43,7 @@ def _load(row: RowMapping, source: FromClause) -> EventType:
         closed_hours_policy=ClosedHoursPolicy(row[c.closed_hours_policy]),
         locations=tuple(row[c.locations]),
         time_zone_lock=row[c.time_zone_lock],
+        requires_confirmation=row[c.requires_confirmation],
         active=row[c.active],
     )
 
@@ -78,6 +79,7 @@ def _dump(event_type: EventType) -> Mapping[str, Any]:
         "closed_hours_policy": event_type.closed_hours_policy.value,
         "locations": list(event_type.locations),
         "time_zone_lock": event_type.time_zone_lock,
+        "requires_confirmation": event_type.requires_confirmation,
         "active": event_type.active,
     }
 

@@ -19,6 +19,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    false,
 )
 from sqlalchemy.dialects.postgresql import JSONB, UUID
 
@@ -152,6 +153,8 @@ event_types: Final = Table(
     _required("active", Boolean),
     *_history(),
     Column("delete_time", _TIME),
+    # A release that does not know it yet adds rows without it.
+    Column("requires_confirmation", Boolean, nullable=False, server_default=false()),
     UniqueConstraint("organization_id", "slug"),
     _schedule_key(),
 )

@@ -24,7 +24,7 @@ from holdfast.availability.v1 import (
     booking_pb2,
     booking_pb2_grpc,
 )
-from holdfast.catalog.v1 import event_type_pb2, offering_pb2, resource_pb2
+from holdfast.catalog.v1 import event_type_pb2, link_pb2, offering_pb2, resource_pb2
 from holdfast.catalog.v1.schedule_pb2 import DateOverride, Schedule, WeeklyWindow
 from holdfast.common.v1.time_pb2 import Interval, TimeWindow
 
@@ -107,6 +107,36 @@ class FakeCatalog:
             await not_found(context, "resource", request.resource_id)
         return resource_pb2.GetResourceResponse(resource=found)
 
+    async def list_resources(
+        self, request: Any, context: Any
+    ) -> resource_pb2.ListResourcesResponse:
+        self.asked.append("resources")
+        await self._fail(context)
+        found = [
+            resource
+            for (organization_id, _), resource in sorted(self.resources.items())
+            if organization_id == request.organization_id
+            and request.type in (0, resource.type)
+            and (not request.HasField("active") or request.active == resource.active)
+        ]
+        return resource_pb2.ListResourcesResponse(resources=found)
+
+    async def list_linked(
+        self, request: Any, context: Any
+    ) -> link_pb2.ListResourcesForEventTypeResponse:
+        self.asked.append(f"resources/{request.event_type_id}")
+        await self._fail(context)
+        found = [
+            offering
+            for (organization_id, _, event_type_id), offering in sorted(self.offerings.items())
+            if (organization_id, event_type_id) == (request.organization_id, request.event_type_id)
+        ]
+        if not found:
+            await not_found(context, "event_type", request.event_type_id)
+        return link_pb2.ListResourcesForEventTypeResponse(
+            resources=[offering.resource for offering in found if offering.linked]
+        )
+
     async def _fail(self, context: Any) -> None:
         if self.silent:
             await asyncio.Event().wait()
@@ -130,6 +160,11 @@ async def running(catalog: FakeCatalog, address: str = "127.0.0.1:0") -> AsyncIt
     behaviors: dict[str, tuple[Any, Any]] = {
         "GetOffering": (catalog.get_offering, offering_pb2.GetOfferingRequest),
         "GetResource": (catalog.get_resource, resource_pb2.GetResourceRequest),
+        "ListResources": (catalog.list_resources, resource_pb2.ListResourcesRequest),
+        "ListResourcesForEventType": (
+            catalog.list_linked,
+            link_pb2.ListResourcesForEventTypeRequest,
+        ),
     }
     handlers: dict[str, Any] = {
         name: grpc.unary_unary_rpc_method_handler(

@@ -33,6 +33,7 @@ async def test_a_created_event_type_is_read_as_it_was_answered(catalog: Caller) 
         closed_hours_policy=CLOSED_HOURS_POLICY_OPEN_AT_ENDS,
         locations=["Studio", "Online"],
         time_zone_lock="America/New_York",
+        requires_confirmation=True,
         active=False,
         description="Mixing\nand mastering",
     )
@@ -43,6 +44,7 @@ async def test_a_created_event_type_is_read_as_it_was_answered(catalog: Caller) 
     assert list(created.duration_options) == [minutes(60), minutes(300)]
     assert list(created.locations) == ["Studio", "Online"]
     assert created.horizon == minutes(3_660 * 1_440)
+    assert created.requires_confirmation
     assert not created.active
 
 
@@ -50,6 +52,7 @@ async def test_creation_fills_what_was_left_out(catalog: Caller) -> None:
     created = await catalog.event_type("one-hour")
 
     assert created.active
+    assert not created.requires_confirmation
     assert created.closed_hours_policy == CLOSED_HOURS_POLICY_OPEN_THROUGHOUT
     assert created.buffer_before == created.buffer_after == created.minimum_notice == Duration()
     assert not created.HasField("slot_interval")

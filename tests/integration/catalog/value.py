@@ -55,6 +55,7 @@ def an_event_type(event_type_id: str = "one-hour", **changes: Any) -> EventType:
         "closed_hours_policy": ClosedHoursPolicy.OPEN_THROUGHOUT,
         "locations": (),
         "time_zone_lock": "",
+        "requires_confirmation": False,
         "active": True,
     }
     return EventType(event_type_id=event_type_id, **(fields | changes))

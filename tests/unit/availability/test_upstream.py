@@ -128,9 +128,15 @@ def test_facts_are_read_as_they_are() -> None:
     found = read_offering(
         NAME,
         answer(
-            resource=resource_pb2.Resource(active=False, standalone=False),
+            resource=resource_pb2.Resource(
+                active=False,
+                standalone=False,
+                pool=True,
+                type=resource_pb2.RESOURCE_TYPE_EQUIPMENT,
+            ),
             event_type=event_type_pb2.EventType(
                 active=False,
+                requires_confirmation=True,
                 title="Session",
                 duration_options=[length(HOUR)],
                 locations=["Room 1"],
@@ -142,6 +148,7 @@ def test_facts_are_read_as_they_are() -> None:
 
     facts = (found.resource_active, found.standalone, found.event_type_active, found.linked)
     assert facts == (False,) * 4
+    assert (found.pool, found.resource_type, found.needs_confirmation) == (True, "equipment", True)
     assert found.title == "Session"
     assert found.locations == ("Room 1",)
     assert found.zone_lock is zone("America/New_York")

@@ -138,6 +138,7 @@ def encode(organization_id: str, record: Record[EventType]) -> pb.EventType:
         closed_hours_policy=_POLICY_NUMBERS[event_type.closed_hours_policy],
         locations=event_type.locations,
         time_zone_lock=event_type.time_zone_lock,
+        requires_confirmation=event_type.requires_confirmation,
         active=event_type.active,
         organization_id=organization_id,
         **time.history(record),
@@ -259,6 +260,7 @@ _FIELDS: Final[Mapping[str, Field[pb.EventType]]] = {
     "closed_hours_policy": _policy,
     "locations": _locations,
     "time_zone_lock": _time_zone_lock,
+    "requires_confirmation": lambda _, message, __: message.requires_confirmation,
     "active": lambda _, message, __: message.active if message.HasField("active") else True,
 }
 
