@@ -1,4 +1,4 @@
-"""VerifyInventory: stored bitmaps against the union of occupying bookings."""
+"""VerifyInventory: stored bitmaps and counters against the bookings that occupy them."""
 
 from __future__ import annotations
 
@@ -7,14 +7,17 @@ from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Final
 
-from services.availability.app.port import InventoryReader, OccupyingItem
+from services.availability.app.port import InventoryReader
 from services.availability.domain.verification import (
-    DayKey,
     Difference,
     OccupancySweep,
     Occupied,
+    OccupyingItem,
+    StoredDay,
     difference,
 )
+from shared.runtime.clock import Clock
+from shared.slots.quantum import SECONDS_PER_QUANTUM
 
 _TOLD: Final = 1_000
 
@@ -32,8 +35,9 @@ class Verification:
 class Verify:
     """Compares an organization's inventory, in one snapshot and bounded memory."""
 
-    def __init__(self, inventory: InventoryReader) -> None:
+    def __init__(self, inventory: InventoryReader, clock: Clock) -> None:
         self._inventory = inventory
+        self._clock = clock
 
     async def __call__(self, organization_id: str, resource_id: str) -> Verification:
         """Returns what differs; nothing is the only right answer.
@@ -49,7 +53,8 @@ class Verify:
             aclosing(snapshot.items()) as items,
             aclosing(_occupied(items, found)) as occupied,
         ):
-            await _compare(days, occupied, found)
+            now = int(self._clock.now().timestamp()) // SECONDS_PER_QUANTUM
+            await _compare(days, occupied, now, found)
         return found
 
 
@@ -59,30 +64,30 @@ async def _occupied(
     sweep = OccupancySweep()
     async for item in items:
         found.bookings_checked += item.is_first
-        for day in sweep.add(item.resource_id, item.occupancy):
+        for day in sweep.add(item):
             yield day
     for day in sweep.finish():
         yield day
 
 
 async def _compare(
-    days: AsyncIterator[tuple[DayKey, int]],
+    days: AsyncIterator[StoredDay],
     occupied: AsyncIterator[Occupied],
+    now: int,
     found: Verification,
 ) -> None:
     """Walks both, which are sorted by resource and date, side by side."""
     stored = await anext(days, None)
     taken = await anext(occupied, None)
     while stored or taken:
-        if taken is None or (stored and stored[0] < taken.key):
-            assert stored is not None  # one of the two is there
-            _note(found, difference(*stored, 0, 0))
+        if taken is None or (stored and stored.key < taken.key):
+            _note(found, difference(stored, None, now))
             stored = await anext(days, None)
-        elif stored is None or taken.key < stored[0]:
-            _note(found, difference(taken.key, 0, taken.union, taken.overlap))
+        elif stored is None or taken.key < stored.key:
+            _note(found, difference(None, taken, now))
             taken = await anext(occupied, None)
         else:
-            _note(found, difference(*stored, taken.union, taken.overlap))
+            _note(found, difference(stored, taken, now))
             stored = await anext(days, None)
             taken = await anext(occupied, None)
 
