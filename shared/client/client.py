@@ -26,6 +26,7 @@ if TYPE_CHECKING:  # each contract is loaded when its service is first asked
     from holdfast.availability.v1.booking_pb2_grpc import BookingServiceStub
     from holdfast.catalog.v1.catalog_pb2_grpc import CatalogServiceStub
     from holdfast.presence.v1.presence_pb2_grpc import PresenceServiceStub
+    from shared.client.booking_watch import BookingsEvent
     from shared.client.day_view import DayView
     from shared.client.days_fold import DaysEvent
     from shared.client.hold import Hold
@@ -208,8 +209,8 @@ class Client:
     ) -> AsyncIterator[_Response]:
         """Yields the messages of one stream as they are, until it ends.
 
-        Nothing is repeated or resumed, and no deadline bounds it: ``watch_presence`` and
-        ``watch_days`` do more.
+        Nothing is repeated or resumed, and no deadline bounds it: the watches of this
+        class do more.
 
         Raises:
             HoldfastError: Refused, not reached, or ended by the service.
@@ -329,6 +330,23 @@ class Client:
             HoldfastError: Refused, or availability was not reached at the start.
         """
         return self.live.watch_days(resource_ids, dates)
+
+    def watch_bookings(
+        self, *, after: bytes = b"", from_oldest: bool = False
+    ) -> AsyncIterator[BookingsEvent]:
+        """Iterates over every event of the organization's bookings and blocks, at least once.
+
+        Resumes wherever the stream breaks, and says so: STALE while availability is not heard.
+
+        Args:
+            after: The ``resume_token`` of the last one that was dealt with; empty for a new watch.
+            from_oldest: A new watch: from the oldest event that is kept, instead of from now.
+
+        Raises:
+            HoldfastError: Refused (TOKEN_EXPIRED: what followed the token is no longer kept), or
+                availability was not reached at the start.
+        """
+        return self.live.watch_bookings(after, from_oldest=from_oldest)
 
     async def close(self) -> None:
         """Leaves every hold and closes every channel."""

@@ -55,6 +55,7 @@ class Following(Generic[_Request, _Response]):
         *,
         patience_seconds: float | None,
         silence_seconds: float = _SILENCE_SECONDS,
+        may_begin_anew: bool = True,
     ) -> None:
         """Asks nothing yet.
 
@@ -64,6 +65,8 @@ class Following(Generic[_Request, _Response]):
             patience_seconds: How long the first message may take, repetitions included; None
                 for as long as it likes.
             silence_seconds: After how long without a message a stream counts as broken.
+            may_begin_anew: Whether a token that is refused is dropped. A watch of states then
+                tells them all again; one of events would leave some out, and ends instead.
         """
         self._method = method
         self._request = request
@@ -71,6 +74,7 @@ class Following(Generic[_Request, _Response]):
             math.inf if patience_seconds is None else time.monotonic() + patience_seconds
         )
         self._silence_seconds = silence_seconds
+        self._may_begin_anew = may_begin_anew
         self.is_anew = False
         self._failures = 0
         self._has_begun = False
@@ -117,7 +121,8 @@ class Following(Generic[_Request, _Response]):
 
     def _judge(self, failure: HoldfastError) -> None:
         """Raises what another try does not mend."""
-        if failure.reason == _REFUSED_RESUME and self._request.resume_token:
+        is_refused = failure.reason == _REFUSED_RESUME and self._request.resume_token
+        if is_refused and self._may_begin_anew:
             self._request.resume_token = b""
             return
         is_broken = failure.code in _BROKEN and not failure.is_answer

@@ -10,8 +10,10 @@ from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from holdfast.availability.v1.availability_pb2 import WatchDaysRequest
+from holdfast.availability.v1.booking_pb2 import WatchBookingsRequest
 from holdfast.presence.v1.presence_pb2 import WatchPresenceRequest
 from shared.client import days_fold, presence_fold
+from shared.client.booking_watch import BookingsEvent, booking_events
 from shared.client.days_fold import DaysEvent, DaysState
 from shared.client.follow import Following
 from shared.client.hold import Hold, check_time
@@ -91,6 +93,21 @@ class LiveClient:
             self.client.availability.WatchDays, wanted, patience_seconds=self._patience_seconds
         )
         return events(following, days_fold.fold, DaysState(), DaysEvent)
+
+    def watch_bookings(self, after: bytes, *, from_oldest: bool) -> AsyncIterator[BookingsEvent]:
+        """Iterates over a watch of its own."""
+        wanted = WatchBookingsRequest(
+            organization_id=self.client.organization_id,
+            resume_token=after,
+            from_oldest=from_oldest,
+        )
+        following = Following(
+            self.client.bookings.WatchBookings,
+            wanted,
+            patience_seconds=self._patience_seconds,
+            may_begin_anew=False,
+        )
+        return booking_events(following, after)
 
     def live_presence(
         self, resource_ids: Sequence[str], dates: Iterable[date]

@@ -11,7 +11,7 @@ from google.protobuf.message_factory import GetMessageClass
 from google.rpc import error_details_pb2, status_pb2
 from grpc_status import rpc_status
 
-from holdfast.availability.v1 import availability_pb2
+from holdfast.availability.v1 import availability_pb2, booking_pb2
 from holdfast.presence.v1 import presence_pb2
 from shared.client.address import Address
 
@@ -19,6 +19,7 @@ Behavior = Callable[[Any, Any], Awaitable[None]]
 
 _SERVICES = {
     "availability": availability_pb2.DESCRIPTOR.services_by_name["AvailabilityService"],
+    "bookings": booking_pb2.DESCRIPTOR.services_by_name["BookingService"],
     "presence": presence_pb2.DESCRIPTOR.services_by_name["PresenceService"],
 }
 
