@@ -1,37 +1,57 @@
-"""``holdfast bookings``: lists, shows and cancels bookings."""
+"""``holdfast bookings``: lists and shows bookings; ``holdfast history``: what happened to one."""
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator, Callable
 from datetime import date, datetime, time
+from itertools import count
 from typing import Final
-from uuid import UUID
 from zoneinfo import ZoneInfo
 
 import click
 
-from holdfast.availability.v1.booking_event_pb2 import BookingState
+from holdfast.availability.v1.booking_event_pb2 import (
+    BOOKING_STATE_CONFIRMED,
+    BOOKING_STATE_PENDING,
+    BOOKING_STATE_PROVISIONAL,
+    BookingState,
+    ListBookingHistoryRequest,
+)
 from holdfast.availability.v1.booking_pb2 import (
+    BOOKING_KIND_BLOCK,
+    BOOKING_KIND_BOOKING,
     Booking,
-    CancelBookingRequest,
     GetBookingRequest,
     ListBookingsRequest,
 )
-from shared.client.cli import param, text
+from shared.client.cli import param
+from shared.client.cli.booking_view import (
+    STATES,
+    block_columns,
+    booking_columns,
+    close_with_zone,
+    history_columns,
+    show,
+    zone_of,
+)
 from shared.client.cli.clock import clock_of
-from shared.client.cli.command import Group
-from shared.client.cli.output import Column, Output, Styled
-from shared.client.cli.record import enum_word, record
+from shared.client.cli.command import Command, Group
+from shared.client.cli.record import record
 from shared.client.cli.session import Session, with_session
-from shared.client.client import new_request_id
-from shared.client.value import from_timestamp, to_timestamp
+from shared.client.value import to_timestamp
 
-_STATES: Final = ("confirmed", "cancelled", "any")
-_WIDE: Final = 100
+ACTIVE: Final = "active"
+ANY: Final = "any"
+_KINDS: Final = {"booking": BOOKING_KIND_BOOKING, "block": BOOKING_KIND_BLOCK}
+# What still is to take place.
+_ACTIVE_STATES: Final = frozenset(
+    {BOOKING_STATE_CONFIRMED, BOOKING_STATE_PENDING, BOOKING_STATE_PROVISIONAL}
+)
 
 
 @click.group(cls=Group)
 def bookings() -> None:
-    """List, show and cancel bookings."""
+    """List and show bookings."""
 
 
 @bookings.command(
@@ -39,13 +59,21 @@ def bookings() -> None:
     examples=[
         "holdfast bookings list",
         "holdfast bookings list --resource studio-a --from 2027-03-01 --until 2027-04-01",
+        "holdfast bookings list --state pending",
         "holdfast bookings list --booker band-7 --state any -o json",
     ],
 )
 @click.option("--resource", "resource_id", metavar="ID", default="", help="Only this resource's.")
 @click.option("--booker", "booker_id", metavar="ID", default="", help="Only this booker's.")
 @click.option("--event-type", "event_type_id", metavar="ID", default="", help="Only under this.")
-@click.option("--state", type=click.Choice(_STATES), default="confirmed", show_default=True)
+@click.option(
+    "--state", type=click.Choice((ACTIVE, *STATES, ANY)), default=ACTIVE, show_default=True,
+    help="Only in this state; active ones are provisional, pending or confirmed.",
+)  # fmt: skip
+@click.option(
+    "--kind", type=click.Choice(tuple(_KINDS)), default="booking", show_default=True,
+    help="Blocks are no bookings: time that was taken out of use.",
+)  # fmt: skip
 @click.option("--from", "first", type=param.DATE, help="That start on this date or later.")
 @click.option("--until", type=param.DATE, help="That start before this date.")
 @param.zone_option("The clock of dates and times.  [default: the resource's or schedule's]")
@@ -57,6 +85,7 @@ async def list_bookings(
     booker_id: str,
     event_type_id: str,
     state: str,
+    kind: str,
     first: date | None,
     until: date | None,
     time_zone: ZoneInfo | None,
@@ -71,136 +100,104 @@ async def list_bookings(
         resource_id=resource_id,
         booker_id=booker_id,
         event_type_id=event_type_id,
-        state=_state(state),
+        state=state_of(state),
         start_after=to_timestamp(_midnight(first, zone)) if first else None,
         start_before=to_timestamp(_midnight(until, zone)) if until else None,
+        kind=_KINDS[kind],
     )
-    client = session.client
-    pages = client.rows(
-        client.bookings.ListBookings, request, lambda page: page.bookings, limit=limit
-    )
-    found = await session.collect(pages)
+    found = await read(session, request, limit=limit, wanted=fits(state))
     if session.output.is_json:
         session.output.json([record(booking) for booking in found])
         return
-    session.output.table(_columns(zone, state), found, empty="No bookings.")
-    if found and session.output.is_terminal:
-        session.output.line(Styled(f"Times of {zone.key}.", "dim"))
-
-
-@bookings.command("show", examples=["holdfast bookings show BOOKING"])
-@click.argument("booking_id", metavar="BOOKING")
-@param.zone_option("The clock of its times.  [default: the booker's, else the resource's]")
-@with_session
-async def show_booking(session: Session, booking_id: str, time_zone: ZoneInfo | None) -> None:
-    """Show one booking."""
-    answer = await session.client.call(
-        session.client.bookings.GetBooking,
-        GetBookingRequest(organization_id=session.organization, booking_id=booking_id),
-    )
-    await _show(session, answer.booking, time_zone)
+    columns = block_columns if kind == "block" else booking_columns
+    shown = columns(zone, with_state=state in {ACTIVE, ANY})
+    session.output.table(shown, found, empty=f"No {kind}s.")
+    if found:
+        close_with_zone(session.output, zone)
 
 
 @bookings.command(
-    "cancel",
-    examples=[
-        "holdfast bookings cancel BOOKING",
-        "holdfast bookings cancel BOOKING --reason 'the band is ill'",
-    ],
+    "show", examples=["holdfast bookings show BOOKING", "holdfast bookings show BOOKING -o json"]
 )
 @click.argument("booking_id", metavar="BOOKING")
-@click.option("--reason", default="", help="Why, for its history.")
-@param.request_id_option
+@param.token_option
+@param.zone_option("The clock of its times.  [default: the booker's, else the resource's]")
 @with_session
-async def cancel_booking(
-    session: Session, booking_id: str, reason: str, request_id: UUID | None
+async def show_booking(
+    session: Session, booking_id: str, token: str, time_zone: ZoneInfo | None
 ) -> None:
-    """Cancel a booking: exactly its time is free again."""
+    """Show one booking or block, and what happened to it."""
     answer = await session.client.call(
-        session.client.bookings.CancelBooking,
-        CancelBookingRequest(
-            organization_id=session.organization,
-            request_id=str(request_id or new_request_id()),
-            booking_id=booking_id,
-            reason=reason,
+        session.client.bookings.GetBooking,
+        GetBookingRequest(
+            organization_id=session.organization, booking_id=booking_id, management_token=token
         ),
     )
-    await _show(session, answer.booking, None)
+    await show(session, answer.booking, time_zone, answer.history)
 
 
-async def _show(session: Session, booking: Booking, wanted: ZoneInfo | None) -> None:
+@click.command(
+    cls=Command, examples=["holdfast history BOOKING", "holdfast history BOOKING -o json"]
+)
+@click.argument("booking_id", metavar="BOOKING")
+@param.zone_option("The clock of its times.  [default: the booker's, else the resource's]")
+@param.limit_option
+@with_session
+async def history(
+    session: Session, booking_id: str, time_zone: ZoneInfo | None, limit: int | None
+) -> None:
+    """Show all that happened to a booking or block: when, by whom and why."""
+    client = session.client
+    request = ListBookingHistoryRequest(organization_id=session.organization, booking_id=booking_id)
+    pages = client.rows(
+        client.bookings.ListBookingHistory, request, lambda page: page.events, limit=limit
+    )
+    found = await session.collect(pages)
     if session.output.is_json:
-        session.output.json(record(booking))
+        session.output.json([record(event) for event in found])
         return
-    if wanted is None and booking.time_zone:
-        wanted = param.zone_or_utc(booking.time_zone)
-    resource_id = booking.items[0].resource_id if booking.items else ""
-    zone = wanted or await clock_of(session.client, resource_id)
-    _describe(session.output, booking, zone)
-
-
-def _describe(output: Output, booking: Booking, zone: ZoneInfo) -> None:
-    start, end = from_timestamp(booking.start_time), from_timestamp(booking.end_time)
-    output.facts(
-        [
-            ("Booking", booking.booking_id),
-            ("State", _state_word(booking)),
-            ("Resource", ", ".join(item.resource_id for item in booking.items)),
-            ("When", f"{text.span(start, end, zone)} ({zone.key})"),
-            ("Length", text.length(end - start)),
-            ("Takes", _occupancy(booking, zone)),
-            ("Event type", f"{booking.event_type_title} ({booking.event_type_id})"),
-            ("Booker", booking.booker.booker_id),
-            ("Name", booking.booker.name),
-            ("E-mail", booking.booker.email),
-            ("Location", booking.location),
-            ("Created", f"{text.moment(from_timestamp(booking.create_time), zone)}"),
-            ("Reason", booking.cancel_reason),
-        ]
+    answer = await client.call(
+        client.bookings.GetBooking,
+        GetBookingRequest(organization_id=session.organization, booking_id=booking_id),
     )
+    zone = await zone_of(session, answer.booking, time_zone)
+    session.output.table(history_columns(zone), found, empty="No events.")
+    close_with_zone(session.output, zone)
 
 
-def _occupancy(booking: Booking, zone: ZoneInfo) -> str:
-    """What the booking takes beyond its own time; empty where it is the same."""
-    return "\n".join(
-        text.span(
-            from_timestamp(item.occupancy_start_time),
-            from_timestamp(item.occupancy_end_time),
-            zone,
-        )
-        for item in booking.items
-        if item.HasField("occupancy_start_time")
-        and (item.occupancy_start_time, item.occupancy_end_time)
-        != (booking.start_time, booking.end_time)
-    )
+async def read(
+    session: Session,
+    request: ListBookingsRequest,
+    *,
+    limit: int | None,
+    wanted: Callable[[Booking], bool],
+) -> list[Booking]:
+    """Returns the bookings of a list that are wanted, at most ``limit`` of them."""
+    client = session.client
+
+    async def rows() -> AsyncIterator[Booking]:
+        numbers = count(1)
+        async for booking in client.rows(
+            client.bookings.ListBookings, request, lambda page: page.bookings
+        ):
+            if not wanted(booking):
+                continue
+            yield booking
+            if next(numbers) == limit:
+                return
+
+    return await session.collect(rows())
 
 
-def _columns(zone: ZoneInfo, state: str) -> list[Column[Booking]]:
-    columns = [
-        Column[Booking]("START", lambda b: text.moment(from_timestamp(b.start_time), zone)),
-        # With the state beside it, it would be too much for eighty columns.
-        Column[Booking]("LENGTH", _length, from_width=_WIDE if state == "any" else 0),
-        Column[Booking]("RESOURCE", lambda b: ", ".join(item.resource_id for item in b.items)),
-        Column[Booking]("BOOKING", lambda b: b.booking_id),
-        Column[Booking]("EVENT TYPE", lambda b: b.event_type_id, from_width=_WIDE),
-        Column[Booking]("BOOKER", lambda b: b.booker.name or b.booker.booker_id, from_width=_WIDE),
-    ]
-    if state == "any":
-        columns.insert(3, Column[Booking]("STATE", _state_word))
-    return columns
-
-
-def _length(booking: Booking) -> str:
-    return text.length(from_timestamp(booking.end_time) - from_timestamp(booking.start_time))
-
-
-def _state_word(booking: Booking) -> str:
-    return enum_word(BookingState.DESCRIPTOR, booking.state)
-
-
-def _state(word: str) -> BookingState.ValueType:
-    name = "UNSPECIFIED" if word == "any" else word.upper()
+def state_of(word: str) -> BookingState.ValueType:
+    """Returns which state to ask the service for."""
+    name = "UNSPECIFIED" if word in {ACTIVE, ANY} else word.upper()
     return BookingState.Value(f"BOOKING_STATE_{name}")
+
+
+def fits(word: str) -> Callable[[Booking], bool]:
+    """Returns what tells the bookings that are meant among those that the service lists."""
+    return lambda booking: word != ACTIVE or booking.state in _ACTIVE_STATES
 
 
 def _midnight(day: date, zone: ZoneInfo) -> datetime:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, time, timedelta
 from typing import Final
 from zoneinfo import ZoneInfo
 
@@ -35,16 +36,35 @@ class Choice:
     zone: ZoneInfo
     start: datetime  # in UTC
 
-    def advise(self, error: HoldfastError, program: str) -> None:
-        """Adds to a refusal the command that shows what would do instead."""
-        if error.reason in _ANOTHER_START:
-            day = self.start.astimezone(self.zone).date()
-            minutes = self.offer.duration // timedelta(minutes=1)
-            error.add_note("see what is free:")
-            error.add_note(
-                f"  {program} slots {self.resource_id} {day}"
-                f" --duration {minutes} --event-type {self.offer.event_type_id}"
-            )
+    def advise(
+        self,
+        error: HoldfastError,
+        program: str,
+        *,
+        units: Mapping[str, int] | None = None,
+        moving: str = "",
+    ) -> None:
+        """Adds to a refusal the command that shows what would do instead.
+
+        Args:
+            error: The refusal.
+            program: How the command was called.
+            units: How many of each resource were wanted, where it was more than one.
+            moving: The booking that was to be moved, if any.
+        """
+        if error.reason not in _ANOTHER_START:
+            return
+        resource_id = error.metadata.get("resource_id") or self.resource_id
+        day = self.start.astimezone(self.zone).date()
+        minutes = self.offer.duration // timedelta(minutes=1)
+        count = (units or {}).get(resource_id, 1)
+        error.add_note("see what is free:")
+        error.add_note(
+            f"  {program} slots {resource_id} {day}"
+            f" --duration {minutes} --event-type {self.offer.event_type_id}"
+            + (f" --units {count}" if count > 1 else "")
+            + (f" --moving {moving}" if moving else "")
+        )
 
 
 async def find_choice(
@@ -66,7 +86,38 @@ async def find_choice(
     offering = await _offering(session, resource_id, offer)
     zone = _clock(session.output, offering, time_zone)
     session.invocation.shown_zone = zone.key
-    return Choice(resource_id, offer, offering, zone, _instant(session.output, start, zone))
+    return Choice(resource_id, offer, offering, zone, instant(session.output, start, zone))
+
+
+def instant(output: Output, moment: datetime, zone: ZoneInfo) -> datetime:
+    """Returns the instant that is meant; of two, the earlier one, and says so.
+
+    Raises:
+        HoldfastError: No clock of the zone ever shows this time.
+    """
+    try:
+        found = resolve(moment, zone)
+    except WallTimeSkipped as error:
+        raise HoldfastError(
+            grpc.StatusCode.INVALID_ARGUMENT, "WALL_TIME_SKIPPED", str(error)
+        ) from error
+    if found.later is not None:
+        output.remark(
+            f"{moment:%H:%M} happens twice that day in {zone.key}: the earlier one is taken,"
+            f" {text.iso(found.instant)}; the later one is {text.iso(found.later)}"
+        )
+    return found.instant
+
+
+def instant_of(output: Output, when: date, zone: ZoneInfo) -> datetime:
+    """Returns the instant of a date and time, or the first one of a mere date.
+
+    Raises:
+        HoldfastError: As ``instant``.
+    """
+    if isinstance(when, datetime):
+        return instant(output, when, zone)
+    return datetime.combine(when, time(), zone)
 
 
 async def _offering(session: Session, resource_id: str, offer: Offer) -> Offering:
@@ -91,23 +142,3 @@ def _clock(output: Output, offering: Offering, wanted: ZoneInfo | None) -> ZoneI
     if wanted:
         return wanted
     return param.zone_or_utc(offering.schedule.time_zone or offering.resource.time_zone)
-
-
-def _instant(output: Output, start: datetime, zone: ZoneInfo) -> datetime:
-    """The instant that is meant.
-
-    Raises:
-        HoldfastError: No clock of the zone ever shows this time.
-    """
-    try:
-        found = resolve(start, zone)
-    except WallTimeSkipped as error:
-        raise HoldfastError(
-            grpc.StatusCode.INVALID_ARGUMENT, "WALL_TIME_SKIPPED", str(error)
-        ) from error
-    if found.later is not None:
-        output.remark(
-            f"{start:%H:%M} happens twice that day in {zone.key}: the earlier one is taken,"
-            f" {text.iso(found.instant)}; the later one is {text.iso(found.later)}"
-        )
-    return found.instant

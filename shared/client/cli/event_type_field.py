@@ -66,6 +66,11 @@ FIELDS: Final = (
         {"type": _policy_choice, "help": "What must be open.  [default: open-throughout]"},
     ),
     Field(
+        ("--requires-confirmation/--confirmed-at-once",), ("requires_confirmation",),
+        field.plain("requires_confirmation"),
+        {"help": "Whether bookings wait for holdfast confirm.  [default: they do not]"},
+    ),
+    Field(
         ("--location", "locations"), ("locations",), field.many("locations"),
         {"multiple": True, "help": "Where it may take place; repeatable."},
         is_clearable=True,

@@ -68,10 +68,9 @@ def seconds_left(until: datetime, now: datetime) -> int:
 
 def localized(slot: ViewSlot, zone: ZoneInfo) -> Start:
     """Returns a start by the clock of a zone."""
-    return Start(*(
-        moment.astimezone(zone)
-        for moment in (slot.start, slot.end, slot.occupancy_start, slot.occupancy_end)
-    ))  # fmt: skip
+    moments = (slot.start, slot.end, slot.occupancy_start, slot.occupancy_end)
+    start, end, taken_from, taken_until = (moment.astimezone(zone) for moment in moments)
+    return Start(start, end, taken_from, taken_until, slot.units_free)
 
 
 def _start(slot: ViewSlot, zone: ZoneInfo, now: datetime) -> Line:

@@ -28,15 +28,28 @@ _SECTIONS: Final[Mapping[str, Mapping[str, Lazy]]] = {
         "watch": Lazy(
             f"{_HERE}.watch:watch", "The same day live: holds and bookings as they come."
         ),
+        "find": Lazy(f"{_HERE}.find:find", "Which resources are free, and when."),
         "day": Lazy(f"{_HERE}.day:day", "A day's quarter hours as they are stored, drawn."),
     },
     "Book": {
         "hold": Lazy(f"{_HERE}.hold:hold", "Keep others from a time while you decide."),
-        "book": Lazy(f"{_HERE}.book:book", "Book a resource."),
-        "bookings": Lazy(f"{_HERE}.bookings:bookings", "List, show and cancel bookings."),
+        "book": Lazy(f"{_HERE}.book:book", "Book a resource, or several at once."),
+        "bookings": Lazy(f"{_HERE}.bookings:bookings", "List and show bookings."),
+        "confirm": Lazy(f"{_HERE}.decide:confirm", "Accept one that waits for it."),
+        "decline": Lazy(f"{_HERE}.decide:decline", "Turn one down."),
+        "reschedule": Lazy(f"{_HERE}.reschedule:reschedule", "Move one."),
+        "cancel": Lazy(f"{_HERE}.decide:cancel", "Cancel one, or end a block."),
+        "complete": Lazy(f"{_HERE}.decide:complete", "Say that one took place."),
+        "history": Lazy(f"{_HERE}.bookings:history", "What happened to one: when, by whom, why."),
+        "events": Lazy(f"{_HERE}.events:events", "What happens to all of them, as it happens."),
+    },
+    "Take out of use": {
+        "block": Lazy(f"{_HERE}.block:block", "Let nobody book some time."),
+        "blocks": Lazy(f"{_HERE}.block:blocks", "What is out of use."),
     },
     "Set up": {
         "resources": Lazy(f"{_HERE}.resource:resources", "What can be booked."),
+        "capacity": Lazy(f"{_HERE}.capacity:capacity", "How many units a pool has."),
         "schedules": Lazy(f"{_HERE}.schedule:schedules", "When it is open, with exceptions."),
         "event-types": Lazy(f"{_HERE}.event_type:event_types", "For how long, by which rules."),
         "link": Lazy(f"{_HERE}.link:link", "Let an event type book a resource."),
@@ -45,6 +58,7 @@ _SECTIONS: Final[Mapping[str, Mapping[str, Lazy]]] = {
     "Look after it": {
         "doctor": Lazy(f"{_HERE}.doctor:doctor", "What is up, where, and how fast."),
         "verify": Lazy(f"{_HERE}.verify:verify", "Compare what is stored with the bookings."),
+        "rebuild": Lazy(f"{_HERE}.rebuild:rebuild", "Write a stored day anew from its bookings."),
         "demo": Lazy(f"{_HERE}.demo:demo", "Data to try things with."),
         "wipe": Lazy(f"{_HERE}.wipe:wipe", "Throw a stopped system's local data away."),
     },

@@ -38,6 +38,8 @@ _DAYS_PER_WEEK: Final = 7
 @param.duration_option
 @click.option("--month", "first", type=param.MONTH, help="YYYY-MM.  [default: this month]")
 @param.event_type_option
+@param.units_option()
+@param.moving_option
 @param.zone_option("Whose days.  [default: the schedule's zone]")
 @with_session
 async def month(
@@ -46,6 +48,8 @@ async def month(
     duration: timedelta | None,
     first: date | None,
     event_type_id: str | None,
+    units: int,
+    moving: str,
     time_zone: ZoneInfo | None,
 ) -> None:
     """Show which days of a month have a free start."""
@@ -61,6 +65,8 @@ async def month(
             last_date=to_date(first.replace(day=monthrange(first.year, first.month)[1])),
             duration=to_duration(offer.duration),
             time_zone=time_zone.key if time_zone else "",
+            units=units,
+            exclude_booking_id=moving,
         ),
     )
     if session.output.is_json:

@@ -15,6 +15,7 @@ from shared.client.cli.invocation import Seconds
 from shared.slots.zone import UnknownZone, zone, zone_names
 
 _LONGEST_FOR: Final = 31 * 24 * 60 * 60
+_MOST_UNITS: Final = 10_000
 
 _Decorated = TypeVar("_Decorated", bound=Callable[..., Any])
 
@@ -67,6 +68,9 @@ MONTH: Final = Parsed("MONTH", parse.parse_month)
 MOMENT: Final = Parsed("TIME", parse.parse_moment)
 HOURS: Final = Parsed("HOURS", parse.parse_hours)
 WINDOWS: Final = Parsed("WINDOWS", parse.parse_windows)
+WHEN: Final = Parsed("WHEN", parse.parse_when)
+ITEM: Final = Parsed("ITEM", parse.parse_item)
+WATCH_TOKEN: Final = Parsed("TOKEN", parse.parse_token)
 LABEL: Final = Parsed("KEY=VALUE", parse.parse_label)
 LENGTH_RANGE: Final = Parsed("RANGE", parse.parse_range)
 ZONE: Final = Parsed("ZONE", read_zone)
@@ -90,6 +94,53 @@ def event_type_option(command: _Decorated) -> _Decorated:
         " length; of several, the one with the fewest lengths."
     )
     return click.option("--event-type", "event_type_id", metavar="ID", help=text)(command)
+
+
+def units_option(text: str = "How many units.  [default: 1]") -> Callable[[_Decorated], _Decorated]:
+    """``--units N``; 0 when it is not given, which the contracts take for their default."""
+    return click.option(
+        "--units",
+        metavar="N",
+        type=click.IntRange(min=1, max=_MOST_UNITS),
+        callback=lambda _context, _option, value: value or 0,
+        help=text,
+    )
+
+
+def with_option(text: str) -> Callable[[_Decorated], _Decorated]:
+    """``--with RESOURCE[:UNITS]``, repeatable."""
+    return click.option(
+        "--with", "others", metavar="RESOURCE[:UNITS]", type=ITEM, multiple=True, help=text
+    )
+
+
+def moving_option(command: _Decorated) -> _Decorated:
+    """``--moving BOOKING``."""
+    text = "A booking that is to be moved: its own time counts as free."
+    return click.option("--moving", "moving", metavar="BOOKING", default="", help=text)(command)
+
+
+def reason_option(command: _Decorated) -> _Decorated:
+    """``--reason TEXT``."""
+    return click.option("--reason", default="", help="Why, for its history.")(command)
+
+
+def actor_option(command: _Decorated) -> _Decorated:
+    """``--actor ID``."""
+    text = "Who does it, for its history.  [default: your login name]"
+    return click.option("--actor", "actor_id", metavar="ID", help=text)(command)
+
+
+def token_option(command: _Decorated) -> _Decorated:
+    """``--token TOKEN``."""
+    text = "The booking's management token; one of another booking finds nothing."
+    return click.option("--token", "token", metavar="TOKEN", default="", help=text)(command)
+
+
+def override_option(command: _Decorated) -> _Decorated:
+    """``--override REASON``."""
+    text = "Against the rules of length, hours, starts, notice and horizon; the history says why."
+    return click.option("--override", metavar="REASON", default="", help=text)(command)
 
 
 def for_option(text: str) -> Callable[[_Decorated], _Decorated]:

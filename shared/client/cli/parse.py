@@ -14,6 +14,8 @@ _MONTH: Final = re.compile(r"\d{4}-\d{2}", re.ASCII)
 _MOMENT: Final = re.compile(
     r"\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}(?::\d{2})?(?:Z|[+-]\d{2}:\d{2})?", re.ASCII | re.IGNORECASE
 )
+_UNITS: Final = re.compile(r"\d{1,5}", re.ASCII)
+_TOKEN: Final = re.compile(r"(?:[0-9a-f]{2}){1,4096}", re.ASCII | re.IGNORECASE)
 _WINDOW: Final = re.compile(r"(\d{1,2}):(\d{2})-(\d{1,2}):(\d{2})", re.ASCII)
 _FIRST_YEAR: Final = 1970
 _LAST_YEAR: Final = 9998
@@ -39,6 +41,13 @@ class DayWindow(NamedTuple):
 
     weekday: int
     window: Window
+
+
+class Item(NamedTuple):
+    """One resource, and how many units of it."""
+
+    resource_id: str
+    units: int
 
 
 def parse_length(text: str) -> timedelta:
@@ -103,6 +112,39 @@ def parse_moment(text: str) -> datetime:
     except ValueError as error:
         raise ValueError(f"{text!r} is no date and time: {error}") from error
     return moment
+
+
+def parse_when(text: str) -> date:
+    """Reads a date, or a date and time, which is a datetime then.
+
+    Raises:
+        ValueError: It is neither.
+    """
+    return parse_date(text) if _DATE.fullmatch(text) else parse_moment(text)
+
+
+def parse_item(text: str) -> Item:
+    """Reads a resource with how many units of it (``mic:3``); one unit when it does not say.
+
+    Raises:
+        ValueError: There is no resource, or no number of units from 1 on.
+    """
+    resource_id, colon, units = text.partition(":")
+    is_counted = _UNITS.fullmatch(units) and int(units) > 0
+    if not resource_id or (colon and not is_counted):
+        raise ValueError(f"{text!r} is no resource with units: write it like mic or mic:3")
+    return Item(resource_id, int(units) if colon else 1)
+
+
+def parse_token(text: str) -> bytes:
+    """Reads a token that a watch printed.
+
+    Raises:
+        ValueError: No watch prints such a thing.
+    """
+    if not _TOKEN.fullmatch(text):
+        raise ValueError(f"{text[:64]!r} is no token that a watch printed")
+    return bytes.fromhex(text)
 
 
 def parse_hours(text: str) -> list[DayWindow]:

@@ -20,6 +20,8 @@ from shared.slots.quantum import QUANTUM
 _TAKEN_PREFIX: Final = "quanta."
 _WORDS_FOR_TAKEN: Final = {"SLOT_HELD": "held"}
 _INSTANTS: Final = frozenset({"earliest", "latest"})
+_LISTS: Final[Mapping[str, str]] = {"bookings": "in its way", "dates": "in use on (UTC)"}
+_MORE_DATES: Final = "more_dates"
 
 
 _BY_CODE: Final[Mapping[str, ExitCode]] = {
@@ -44,10 +46,19 @@ _BY_REASON: Final[Mapping[str, ExitCode]] = {
 _ADVICE: Final[Mapping[str, str]] = {
     "CONTENDED": "run it again: nothing was changed",
     "ID_TAKEN": "choose another id; those of deleted things stay taken (undelete restores them)",
+    "IN_USE": "cancel or move what uses it first",
     "INACTIVE": "switch it on with `update … --active`",
     "INTERNAL": "the message carries an id: find it in the service's log",
+    "INVALID_RESUME_TOKEN": "watch without a token, or with one of the same organization",
+    "INVALID_STATE": "`holdfast history BOOKING` tells what happened to it",
+    "NOT_ALLOWED": (
+        "blocks and overrides are for administrators: availability allows them when it is started"
+        " with HOLDFAST_ADMINISTRATION=1"
+    ),
+    "NOT_A_POOL": "only a pool has more than one unit: `holdfast resources create … --pool`",
     "NOT_LINKED": "`holdfast link RESOURCE EVENT_TYPE` lets the event type book the resource",
     "NOT_OFFERED_START": "`holdfast slots` lists the starts on offer",
+    "NOT_STANDALONE": "an add-on is booked with something else: `holdfast book RESOURCE … --with`",
     "OFF_GRID": "start at a quarter hour: :00, :15, :30 or :45",
     "OUTSIDE_SCHEDULE": "`holdfast slots` lists the starts on offer",
     "OVERLOADED": "wait a moment, then run it again",
@@ -56,6 +67,10 @@ _ADVICE: Final[Mapping[str, str]] = {
     "SLOT_UNAVAILABLE": "`holdfast slots` lists the starts that are free",
     "SLUG_TAKEN": "choose another slug",
     "STALE_ETAG": "read it again and decide anew: somebody changed it meanwhile",
+    "TOKEN_EXPIRED": (
+        "`holdfast events --from-oldest` begins with what is still kept; read what was missed with"
+        " `holdfast bookings list`"
+    ),
     "DEADLINE_EXCEEDED": (
         "`holdfast doctor` shows what is up; a write may have happened: repeat it with the same"
         " --request-id"
@@ -120,6 +135,10 @@ def _facts(error: HoldfastError, zone: ZoneInfo) -> list[str]:
             facts += _taken(word, key.removeprefix(_TAKEN_PREFIX), value, zone)
         elif key in _INSTANTS:
             facts.append(f"{key}: {_instant(value, zone)}")
+        elif key in _LISTS:
+            facts.append(f"{_LISTS[key]}: {', '.join(value.split(','))}")
+    if more := error.metadata.get(_MORE_DATES):
+        facts.append(f"and on {more} more dates")
     return facts
 
 

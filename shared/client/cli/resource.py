@@ -17,7 +17,7 @@ from shared.client.cli.session import Session, with_session
 from shared.client.cli.upcoming import NOT_AGREED, may_delete
 from shared.client.client import new_request_id
 
-_TYPES: Final = {
+TYPES: Final = {
     enum_word(pb.ResourceType.DESCRIPTOR, number): number
     for number in pb.ResourceType.values()
     if number
@@ -27,7 +27,7 @@ _POLICIES: Final = {
     for number in pb.HoldPolicy.values()
     if number
 }
-_write_type, _type_choice = field.choice("type", _TYPES)
+_write_type, _type_choice = field.choice("type", TYPES)
 _write_policy, _policy_choice = field.choice("hold_policy", _POLICIES)
 
 

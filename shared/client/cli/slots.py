@@ -28,6 +28,7 @@ class Start(NamedTuple):
     end: datetime
     taken_from: datetime
     taken_until: datetime
+    units_free: int = 1
 
 
 @click.command(
@@ -35,6 +36,7 @@ class Start(NamedTuple):
     examples=[
         "holdfast slots studio-a 2027-03-09 --duration 300",
         "holdfast slots studio-b 2027-03-09 --duration 2h --time-zone America/New_York",
+        "holdfast slots microphone 2027-03-09 --duration 60 --units 3",
         "holdfast slots keyboard-fp88 2027-03-09 --duration 1d -o json",
     ],
 )
@@ -42,6 +44,8 @@ class Start(NamedTuple):
 @click.argument("day", metavar="DATE", type=param.DATE)
 @param.duration_option
 @param.event_type_option
+@param.units_option()
+@param.moving_option
 @param.zone_option("Whose day, and the clock shown.  [default: the schedule's zone]")
 @with_session
 async def slots(
@@ -50,6 +54,8 @@ async def slots(
     day: date,
     duration: timedelta | None,
     event_type_id: str | None,
+    units: int,
+    moving: str,
     time_zone: ZoneInfo | None,
 ) -> None:
     """List the free starts of one day."""
@@ -63,6 +69,8 @@ async def slots(
             date=to_date(day),
             duration=to_duration(offer.duration),
             time_zone=time_zone.key if time_zone else "",
+            units=units,
+            exclude_booking_id=moving,
         ),
     )
     if session.output.is_json:
@@ -104,7 +112,7 @@ def _show(
     else:
         output.line(Styled(about, "bold"))
         output.line()
-        for line in flow([range_label(start) for start in starts], output.width):
+        for line in flow([_label(start) for start in starts], output.width):
             output.line(Styled(line, "green"))
         if any(s.taken_from != s.start or s.taken_until != s.end for s in starts):
             output.line()
@@ -119,6 +127,7 @@ def _starts(answer: GetDaySlotsResponse, duration: timedelta) -> list[Start]:
             (from_timestamp(slot.start_time) + duration).astimezone(zone),
             from_timestamp(slot.occupancy_start_time).astimezone(zone),
             from_timestamp(slot.occupancy_end_time).astimezone(zone),
+            slot.units_free,
         )
         for slot in answer.slots
     ]
@@ -134,6 +143,12 @@ def range_label(start: Start) -> str:
     if first.utcoffset() != last.utcoffset():
         return f"{first:%H:%M%z}-{last:%H:%M%z}"
     return f"{first:%H:%M}-{last:%H:%M}"
+
+
+def _label(start: Start) -> str:
+    """With the units that are free, where there are several."""
+    count = f" x {start.units_free}" if start.units_free > 1 else ""
+    return range_label(start) + count
 
 
 def flow(cells: Sequence[str], width: int) -> list[str]:
@@ -155,4 +170,5 @@ _COLUMNS: Final = (
     Column[Start]("END", lambda start: _reading(start.end)),
     Column[Start]("TAKEN FROM", lambda start: _reading(start.taken_from)),
     Column[Start]("TAKEN UNTIL", lambda start: _reading(start.taken_until)),
+    Column[Start]("UNITS FREE", lambda start: str(start.units_free)),
 )

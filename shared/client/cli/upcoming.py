@@ -9,9 +9,10 @@ from zoneinfo import ZoneInfo
 
 import click
 
-from holdfast.availability.v1.booking_event_pb2 import BOOKING_STATE_CONFIRMED
 from holdfast.availability.v1.booking_pb2 import Booking, ListBookingsRequest
 from shared.client.cli import text
+from shared.client.cli.booking_view import items
+from shared.client.cli.bookings import ACTIVE, fits, read
 from shared.client.cli.clock import clock_of
 from shared.client.cli.exit_code import ExitCode
 from shared.client.cli.report import message_of
@@ -37,7 +38,6 @@ async def may_delete(
         organization_id=session.organization,
         resource_id=resource_id,
         event_type_id=event_type_id,
-        state=BOOKING_STATE_CONFIRMED,
         # One that began within the longest length may still go on.
         start_after=to_timestamp(session.invocation.now() - _LONGEST_BOOKING),
     )
@@ -59,9 +59,8 @@ def describe(ahead: list[Booking], zone: ZoneInfo) -> list[str]:
     lines = [f"It has {text.count(len(ahead), 'upcoming booking')}:"]
     for booking in ahead[:_SHOWN]:
         start, end = from_timestamp(booking.start_time), from_timestamp(booking.end_time)
-        resources = ", ".join(item.resource_id for item in booking.items)
         who = booking.booker.name or booking.booker.booker_id
-        lines.append(f"  {text.span(start, end, zone)} ({zone.key})  {resources}  {who}")
+        lines.append(f"  {text.span(start, end, zone)} ({zone.key})  {items(booking)}  {who}")
     if len(ahead) > _SHOWN:
         lines.append(f"  and {len(ahead) - _SHOWN:,} more")
     return lines
@@ -89,7 +88,11 @@ NOT_AGREED: Final = ExitCode.REFUSED
 
 
 async def _ahead(session: Session, request: ListBookingsRequest) -> list[Booking]:
-    client = session.client
-    rows = client.rows(client.bookings.ListBookings, request, lambda page: page.bookings)
     now = session.invocation.now()
-    return [booking async for booking in rows if from_timestamp(booking.end_time) > now]
+    is_active = fits(ACTIVE)
+    return await read(
+        session,
+        request,
+        limit=None,
+        wanted=lambda booking: is_active(booking) and from_timestamp(booking.end_time) > now,
+    )

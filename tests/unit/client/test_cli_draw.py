@@ -64,7 +64,7 @@ def test_a_day_is_drawn_quarter_by_quarter() -> None:
     found = Day(resource_id="studio-a", date=to_date(date(2027, 3, 9)), busy=busy, version=3)
     stdout = _Utf8()
 
-    day._draw(Output("table", stdout), found, bits)
+    day.draw_day(Output("table", stdout), found)
 
     assert stdout.getvalue().splitlines() == [
         "studio-a, Tue 9 March 2027, UTC   5 quarter hours of 96 taken, version 3",
@@ -78,6 +78,27 @@ def test_a_day_is_drawn_quarter_by_quarter() -> None:
         " █ taken   · free   each a quarter hour",
         " taken: 09:00-10:00, 23:45-24:00",
     ]
+
+
+def test_a_pools_day_shows_what_is_taken_in_part() -> None:
+    units = [0] * 36 + [1, 1, 3, 3] + [0] * 56
+    busy = int("0" * 38 + "11" + "0" * 56, 2).to_bytes(12, "big")
+    found = Day(
+        resource_id="mic", date=to_date(date(2027, 3, 9)), busy=busy, version=3, units_taken=units
+    )
+    stdout = _Utf8()
+
+    day.draw_day(Output("table", stdout), found)
+
+    lines = stdout.getvalue().splitlines()
+    assert lines[3] == "│····│····│····│····│····│····│····│····│····│▒▒██│····│····│"
+    assert lines[-4:] == [
+        " █ taken   ▒ taken in part   · free   each a quarter hour",
+        " taken: 09:30-10:00",
+        " 3 units taken: 09:30-10:00",
+        " 1 unit taken: 09:00-09:30",
+    ]
+    assert day.day_record(found)["units_taken"] == units
 
 
 def _start(zone_name: str, start: str, length: timedelta) -> Start:
@@ -125,6 +146,7 @@ def test_a_start_in_a_pipe_says_its_offset() -> None:
         "2027-03-09 11:00+0100",
         "2027-03-09 10:00+0100",
         "2027-03-09 11:00+0100",
+        "1",
     ]
 
 

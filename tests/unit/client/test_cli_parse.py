@@ -150,3 +150,30 @@ def test_a_label_may_have_an_empty_value_and_equals_signs() -> None:
 def test_what_is_no_label_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="is no label"):
         parse.parse_label(text)
+
+
+def test_an_item_has_as_many_units_as_it_says() -> None:
+    assert parse.parse_item("mic") == ("mic", 1)
+    assert parse.parse_item("mic:30") == ("mic", 30)
+
+
+@pytest.mark.parametrize("text", ["", ":3", "mic:", "mic:0", "mic:-1", "mic:x", "mic:1:2"])
+def test_what_is_no_item_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="is no resource with units"):
+        parse.parse_item(text)
+
+
+def test_a_date_alone_stays_one() -> None:
+    assert parse.parse_when("2027-03-09") == date(2027, 3, 9)
+    assert not isinstance(parse.parse_when("2027-03-09"), datetime)
+    assert parse.parse_when("2027-03-09T10:00") == datetime(2027, 3, 9, 10)  # noqa: DTZ001  # wall
+
+
+def test_a_token_is_read_as_it_was_printed() -> None:
+    assert parse.parse_token(b"\x00\xff".hex()) == b"\x00\xff"
+
+
+@pytest.mark.parametrize("text", ["", "0", "0g", "00 11", "\u0660\u0660"])
+def test_what_is_no_token_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="is no token"):
+        parse.parse_token(text)

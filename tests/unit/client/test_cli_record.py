@@ -45,6 +45,11 @@ def test_a_booking_has_every_field_of_the_contract() -> None:
         "cancel_reason": "",
         "create_time": None,
         "update_time": None,
+        "kind": "unspecified",
+        "sequence": 0,
+        "revision": 0,
+        "expire_time": None,
+        "block_reason": "",
     }
 
 

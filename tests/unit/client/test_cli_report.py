@@ -35,7 +35,10 @@ def _taken() -> HoldfastError:
         ("FAILED_PRECONDITION", "OUTSIDE_SCHEDULE", 1),
         ("FAILED_PRECONDITION", "IN_USE", 1),
         ("FAILED_PRECONDITION", "INVALID_STATE", 1),
+        ("FAILED_PRECONDITION", "NOT_A_POOL", 1),
+        ("PERMISSION_DENIED", "NOT_ALLOWED", 1),
         ("PERMISSION_DENIED", "PERMISSION_DENIED", 1),
+        ("OUT_OF_RANGE", "TOKEN_EXPIRED", 2),
         ("INVALID_ARGUMENT", "INVALID_FIELD", 2),
         ("INVALID_ARGUMENT", "OFF_GRID", 2),
         ("NOT_FOUND", "NOT_FOUND", 3),
@@ -102,6 +105,30 @@ def test_the_earliest_start_is_told_by_the_clock_in_use() -> None:
     lines = report.as_text(error, _invocation("Europe/Berlin")).splitlines()
 
     assert lines[1] == "  earliest: 2027-03-09 10:00 (Europe/Berlin)"
+
+
+def test_bookings_in_the_way_of_a_block_are_named() -> None:
+    metadata = {"bookings": "b-1,b-2", "more_dates": "3"}
+    error = HoldfastError(
+        grpc.StatusCode.FAILED_PRECONDITION, "SLOT_UNAVAILABLE", "taken", metadata=metadata
+    )
+
+    lines = report.as_text(error, _invocation()).splitlines()
+
+    assert lines[1:3] == ["  in its way: b-1, b-2", "  and on 3 more dates"]
+
+
+def test_dates_on_which_a_pool_is_in_use_are_named() -> None:
+    error = HoldfastError(
+        grpc.StatusCode.FAILED_PRECONDITION,
+        "IN_USE",
+        "3 units are taken",
+        metadata={"dates": "2027-03-09,2027-03-10"},
+    )
+
+    lines = report.as_text(error, _invocation()).splitlines()
+
+    assert lines[1] == "  in use on (UTC): 2027-03-09, 2027-03-10"
 
 
 @pytest.mark.parametrize("value", ["x", "36,,37", "-1"])
