@@ -191,6 +191,7 @@ def _show(output: Output, event_type: pb.EventType) -> None:
             ("Notice", _length(event_type, "minimum_notice")),
             ("Horizon", _length(event_type, "horizon")),
             ("Closed hours", "may lie inside" if policy == "open_at_ends" else ""),
+            ("Confirmation", "needed" if event_type.requires_confirmation else ""),
             ("Locations", ", ".join(event_type.locations)),
             ("Zone lock", event_type.time_zone_lock),
             ("Description", event_type.description),
