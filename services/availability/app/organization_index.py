@@ -93,6 +93,15 @@ class OrganizationIndexes:
         self._monotonic = monotonic
         self._followed: dict[str, _Followed] = {}
 
+    def __len__(self) -> int:
+        """Returns how many organizations are followed."""
+        return len(self._followed)
+
+    @property
+    def size(self) -> int:
+        """Bytes of bitmaps in memory."""
+        return sum(followed.index.size for followed in self._followed.values())
+
     async def run(self) -> None:
         """Takes in what changed and forgets what is idle, until it is cancelled."""
         try:
@@ -101,8 +110,8 @@ class OrganizationIndexes:
                 for followed in list(self._followed.values()):
                     await self._tidy(followed)
         finally:
-            for followed in self._followed.values():
-                await followed.end()
+            for name in list(self._followed):
+                await self._followed.pop(name).end()
 
     async def view(
         self, organization_id: str, resources: Sequence[tuple[str, bool]], days: range
@@ -133,14 +142,16 @@ class OrganizationIndexes:
                 return found, slots
             if index.size_with(days) > self._most_bytes:
                 raise Overloaded("these are more days of resources than are kept in memory")
-            await self._fill(followed, slots, days)
+            await self._fill(followed, index, slots, days)
 
-    async def _fill(self, followed: _Followed, slots: Sequence[int], days: range) -> None:
+    async def _fill(
+        self, followed: _Followed, index: DayIndex, slots: Sequence[int], days: range
+    ) -> None:
+        """Fills what is missing, unless the index is given up meanwhile."""
         async with followed.filling:
-            index = followed.index
             for gap in index.gaps(slots, days, _DAYS_A_READING):
-                if not await self._fill_gap(followed, index, gap):
-                    return  # begins anew
+                if followed.index is not index or not await self._fill_gap(followed, index, gap):
+                    break
 
     async def _fill_gap(self, followed: _Followed, index: DayIndex, gap: Gap) -> bool:
         name = followed.organization_id
@@ -149,8 +160,6 @@ class OrganizationIndexes:
             capacities: StoredRange[tuple[str, int]] = StoredRange(days.feed, ())
             if gap.pool_ids:
                 capacities = await self._reader.capacities(name, gap.pool_ids)
-            if followed.index is not index:
-                return False
             if not index.fill(gap, days.rows, capacities.rows, self._monotonic()):
                 return False
             for change in heard:
@@ -169,9 +178,8 @@ class OrganizationIndexes:
 
     def _make_room(self, now: float) -> None:
         """Forgets what was searched longest ago; nothing of the search that has just begun."""
-        indexes = [followed.index for followed in self._followed.values()]
-        while sum(index.size for index in indexes) > self._most_bytes:
-            index = min(indexes, key=DayIndex.oldest)
+        while self.size > self._most_bytes:
+            index = min((one.index for one in self._followed.values()), key=DayIndex.oldest)
             oldest = index.oldest()
             if oldest >= now:
                 return
