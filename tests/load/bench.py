@@ -10,32 +10,32 @@ from datetime import timedelta
 from functools import cached_property
 from itertools import cycle
 from pathlib import Path
-from statistics import median
 from typing import Any, Final, TypeVar
 
 import uvloop
 
 from tests.load import history, world
-from tests.load.closed_loop import Caller, Load, Request
+from tests.load.closed_loop import Request
 from tests.load.echo import SERVICE, SIZE_BYTES
 from tests.load.http2 import Method, framed
-from tests.load.measure import Spread, interleaved, ratios
 from tests.load.options import Options
+from tests.load.orders import Orders
+from tests.load.pairs import Pacing, Pairs, Side, in_turns
 from tests.load.process import cpu_of_process
 from tests.load.progress import Progress
-from tests.load.report import microseconds
+from tests.load.rival import Rival, Rivals
 from tests.load.system import BESIDE, Server, System
 from tests.load.world import World
 
 ResultT = TypeVar("ResultT")
+Requests = Callable[[], Iterator[Request]]
 
 READ_DAYS: Final = 30
 _ORGANIZATION: Final = "bench"
 _RESOURCES: Final = 1_000
-_BOOKABLE_HOURS: Final = world.CLOSES - world.OPENS - world.MOST_BOOKED
-# Faster than this no service of one process is.
-_MOST_BOOKINGS_A_SECOND: Final = 4_000
-_RAMPS: Final = 1.5  # a half takes so much longer than its time is counted
+# With bookings that are there already, like the days that are read; whoever books more than they
+# have room for goes on with days after them.
+_BOOKED_DAYS: Final = 12
 _PREFIX_BYTES: Final = 5
 ECHO: Final = Method(f"/{SERVICE}/Echo")
 
@@ -62,7 +62,7 @@ class Bench:
     def stop_system(self) -> None:
         """Stops what runs, for a figure that is measured without neighbours."""
         self.stack.close()
-        for name in ("system", "world"):
+        for name in ("system", "world", "orders", "rivals"):
             self.__dict__.pop(name, None)
 
     @cached_property
@@ -74,12 +74,24 @@ class Bench:
     @cached_property
     def world(self) -> World:
         """A thousand resources with thirty days to read, and days after them to book on."""
-        most = self.options.pairs * self.options.seconds * _RAMPS * _MOST_BOOKINGS_A_SECOND
-        days_to_book = int(most / (_RESOURCES * _BOOKABLE_HOURS)) + 1
         first = world.today() + timedelta(days=1)
-        found = World(_ORGANIZATION, _RESOURCES, first, READ_DAYS + days_to_book)
+        found = World(_ORGANIZATION, _RESOURCES, first, READ_DAYS + _BOOKED_DAYS)
         self.add_world(found)
         return found
+
+    @cached_property
+    def orders(self) -> Orders:
+        """What the service is to book in the world, whichever figure asks."""
+        return Orders(self.world, READ_DAYS)
+
+    @cached_property
+    def rivals(self) -> Rivals:
+        """Baselines that book, too, each with the same world in a database of its own."""
+        return Rivals(self.system, self.world, READ_DAYS, self.progress)
+
+    def rival(self, name: str) -> Rival:
+        """A baseline that books, by its module's name."""
+        return self.rivals.get(name)
 
     def add_world(self, added: World) -> None:
         """Makes an organization with its bookings."""
@@ -92,115 +104,47 @@ class Bench:
         history.settle(url)
         gc.freeze()  # what is there now need not be looked at again and again
 
-    async def against_echo(
-        self,
-        what: str,
-        method: Method,
-        server: Server,
-        requests: Sequence[Request],
-        sizes: Sequence[int],
-        further: Callable[[], Iterator[Request]] | None = None,
-    ) -> Pairs:
-        """Measures a method of a server and the echo in interleaved pairs.
+    @property
+    def pacing(self) -> Pacing:
+        """How long everything is measured, and under how much load."""
+        options = self.options
+        return Pacing(options.pairs, options.seconds, options.concurrency)
+
+    def own_side(self, method: Method, server: Server, requests: Requests, name: str = "") -> Side:
+        """The service, as one side of pairs: what it is asked for each half."""
+        cpu = self.system.cpu_beside(server)
+        return Side(name, server.target, method, requests, cpu, BESIDE)
+
+    def rival_side(self, method: Method, rival: Rival, requests: Requests) -> Side:
+        """A baseline that books, as the other side."""
+        cpu = self.system.cpu_beside(rival.server)
+        return Side(rival.name, rival.server.target, method, requests, cpu, BESIDE)
+
+    def echo_side(self, requests: Sequence[Request], sizes: Sequence[int]) -> Side:
+        """The echo, as the other side.
 
         Args:
-            what: For progress.
-            method: The method.
-            server: The server.
-            requests: Sent over and over.
+            requests: What the service is asked: the echo's are as large.
             sizes: Of the answers to the first of them: the echo's are as large.
-            further: In place of ``requests``, for each half, where none may be sent twice.
         """
         echo = self.system.echo
         echoes = cycle(echoes_of(requests[: len(sizes)], sizes))
-        own = cycle(requests)
-        caller = await Caller.to(server.target, method)
-        echo_caller = await Caller.to(echo.target, ECHO)
+        return Side("B", echo.target, ECHO, lambda: echoes, lambda: [cpu_of_process(echo.pid)])
 
-        async def measure(
-            caller: Caller, cpu: Callable[[], Sequence[float]], following: Iterator[Request]
-        ) -> Load:
-            options = self.options
-            return await caller.for_seconds(options.seconds, following, options.concurrency, cpu)
+    async def in_turns(self, what: str, own: Side, other: Side) -> Pairs:
+        """Measures two sides in interleaved pairs.
 
-        async def measure_own() -> Load:
-            return await measure(
-                caller, self.system.cpu_beside(server), further() if further else own
-            )
-
-        async def measure_echo() -> Load:
-            return await measure(echo_caller, lambda: [cpu_of_process(echo.pid)], echoes)
-
-        def told(done: int) -> None:
-            self.progress.step(f"{what}: pair {done + 1} of {self.options.pairs}")
-
-        try:
-            # Both get warm before anything counts.
-            await measure_own()
-            await measure_echo()
-            found = await interleaved(self.options.pairs, measure_own, measure_echo, told)
-        finally:
-            caller.close()
-            echo_caller.close()
-        return Pairs(found)
-
-
-class Pairs:
-    """A service and the echo, measured in turns."""
-
-    def __init__(self, found: Sequence[tuple[Load, Load]]) -> None:
-        self._found = found
-
-    @property
-    def ratio(self) -> Spread:
-        """The service's calls a second, of the echo's."""
-        return ratios([(own.rate, echo.rate) for own, echo in self._found])
-
-    @property
-    def rates(self) -> tuple[Spread, Spread]:
-        """Calls a second of both."""
-        return (
-            Spread.of([own.rate for own, _ in self._found]),
-            Spread.of([echo.rate for _, echo in self._found]),
+        Args:
+            what: For progress.
+            own: The service.
+            other: What it is compared with.
+        """
+        return await in_turns(
+            own,
+            other,
+            self.pacing,
+            lambda done: self.progress.step(f"{what}: pair {done + 1} of {self.options.pairs}"),
         )
-
-    def cpu_text(self) -> str:
-        """CPU a call, of the server and of the echo, in words."""
-        own, echo = (_medians([load.cpu_per_call for load in side]) for side in self._sides)
-        return f"CPU {microseconds(own[0])} per call, B {microseconds(echo[0])}"
-
-    def beside_text(self) -> str:
-        """The same of what the server leans on."""
-        _, *beside = _medians([load.cpu_per_call for load in self._sides[0]])
-        words = [
-            f"{name} {microseconds(seconds)}" for name, seconds in zip(BESIDE, beside, strict=True)
-        ]
-        return f"CPU per call beside it: {', '.join(words)}"
-
-    @property
-    def _sides(self) -> tuple[list[Load], list[Load]]:
-        return [own for own, _ in self._found], [echo for _, echo in self._found]
-
-    def rates_text(self) -> str:
-        """Calls a second in words."""
-        own, echo = self.rates
-        return f"{own.text(',.0f')} calls/s, B {echo.text(',.0f')}"
-
-    def data(self) -> dict[str, Any]:
-        """For programs: every half as it was measured."""
-        return {
-            "calls_per_second": [[own.rate, echo.rate] for own, echo in self._found],
-            "cpu_seconds_per_call": [
-                [own.cpu_per_call[0], echo.cpu_per_call[0]] for own, echo in self._found
-            ],
-            "cpu_seconds_per_call_beside": [
-                dict(zip(BESIDE, own.cpu_per_call[1:], strict=True)) for own, _ in self._found
-            ],
-        }
-
-
-def _medians(rows: Sequence[Sequence[float]]) -> list[float]:
-    return [median(column) for column in zip(*rows, strict=True)]
 
 
 def echoes_of(requests: Sequence[Request], sizes: Sequence[int]) -> list[Request]:

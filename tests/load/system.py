@@ -98,19 +98,25 @@ class System:
         with ExitStack() as stack:
             yield self._service("availability", {**self._of_availability, **variables}, stack, "2")
 
+    def baseline(self, name: str, database: str) -> Server:
+        """Starts the module ``tests.load.<name>``, wired as availability is, on a database."""
+        variables = {**self._of_availability, "HOLDFAST_POSTGRES_URL": database}
+        return self._service(name, variables, package="tests.load")
+
     def _service(
         self,
         name: str,
         variables: Mapping[str, str],
         stack: ExitStack | None = None,
         suffix: str = "",
+        package: str = "services",
     ) -> Server:
         stack = stack or self._stack
         port = ReservedPort(name, Listener(_HOST, 0))
         stack.callback(port.release)
         log = self._folder / "logs" / f"{name}{suffix}.log"
         fixed = {"HOLDFAST_LISTEN": port.listener.address, "HOLDFAST_MIGRATE": "1"}
-        process = stack.enter_context(running(f"services.{name}", log, {**variables, **fixed}))
+        process = stack.enter_context(running(f"{package}.{name}", log, {**variables, **fixed}))
         wait_until_serving(name, process, port.listener)
         return Server(port.listener.target, process)
 

@@ -23,7 +23,7 @@ EVENT_TYPE: Final = "session"
 OPENS, CLOSES = 8, 22  # by the clock on the wall
 DURATIONS: Final = (1, 2, 5)  # hours
 INTERVAL_MINUTES: Final = 30
-MOST_BOOKED: Final = 5  # hours of a day, when the bench begins
+_MOST_BOOKED: Final = 5  # hours of a day, when the bench begins
 _HOUR: Final = timedelta(hours=1)
 _HOURS: Final = CLOSES - OPENS
 _AT_ONCE: Final = 32
@@ -40,7 +40,7 @@ class World:
         organization_id: Its id.
         resources: How many.
         first: The first of its dates.
-        days: How many dates.
+        days: How many dates have bookings when the bench begins; later ones have none.
     """
 
     organization_id: str
@@ -54,7 +54,9 @@ class World:
 
     def booked_hours(self, resource: int, day: int) -> list[int]:
         """The hours, by the clock on the wall, that are booked when the bench begins."""
-        count = (resource * 7 + day * 3) % (MOST_BOOKED + 1)
+        if day >= self.days:
+            return []
+        count = (resource * 7 + day * 3) % (_MOST_BOOKED + 1)
         return self._hours(resource, day)[:count]
 
     def free_hours(self, resource: int, day: int) -> list[int]:
