@@ -27,7 +27,7 @@ _STATES = (
 
 @dataclass(slots=True)
 class _Claim:
-    """What a refusal says: so many units too many at these quanta."""
+    """What a refusal says: fewer units than these are left at each of these quanta; 0: all."""
 
     call: Call
     newest: int
@@ -40,8 +40,9 @@ class _Claim:
         """Whether it is so now."""
         for key, quanta in self.quanta.items():
             counts = replay.occupancy.counts(key, self.without)
-            room = replay.least_capacity(key[0])
-            if any(counts[quantum] + self.units <= room for quantum in quanta):
+            # Who wants all there is, is stopped by one.
+            room = replay.least_capacity(key[0]) - self.units if self.units else 0
+            if any(counts[quantum] <= room for quantum in quanta):
                 return False
         return True
 
@@ -126,8 +127,7 @@ def _units(call: Call, resource_id: str, tables: Tables) -> int:
         rows = tables.items.get(call.request.booking_id, ())
         return next((row.units for row in rows if row.resource_id == resource_id), 1)
     if call.method == "CreateBlock":
-        # All units: whatever is taken is in the way.
-        return int(call.request.units) or 1 << 20
+        return int(call.request.units)
     return next(
         (item.units or 1 for item in call.request.items if item.resource_id == resource_id), 1
     )

@@ -1,0 +1,196 @@
+"""Engines that are broken on purpose: each breaks one thing that the real one takes care of."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from typing import Any, LiteralString
+
+import psycopg
+import pytest
+
+from services.availability.domain import ledger_claim
+from services.availability.domain.booking import Booking, BookingItem
+from services.availability.domain.claim import DayKey, Inventory, Taken, touched
+from services.availability.domain.ledger_claim import ChangeClaim, Decided, View
+from services.availability.storage import group, statement, writer
+from services.availability.storage.group import Committed, Group, day_arrays
+from services.availability.storage.session import Connection
+from shared.slots.quantum import QUANTA_PER_DAY, Span
+from tests.faults.mutant.gate import Gate, Meeting
+
+_NUMBER = "(select number from feeds where organization_id = %(org)s)"
+
+
+def waits_before_it_writes(patch: pytest.MonkeyPatch, gate: Gate | Meeting) -> None:
+    """No mutant: every transaction passes a gate once it has decided."""
+    real = group.write
+
+    async def write(*arguments: Any) -> Any:
+        await gate.arrive()
+        return await real(*arguments)
+
+    patch.setattr(group, "write", write)
+
+
+def selects_then_updates(patch: pytest.MonkeyPatch) -> None:
+    """Reads days without a lock."""
+    _edit(patch, "LOCK_DAYS", " for no key update of d", "")
+
+
+def takes_the_feed_number_first(patch: pytest.MonkeyPatch, url: str) -> None:
+    """Takes the feed number before any lock, and keeps nobody from taking the next one."""
+
+    class Numbered:
+        """A connection on which the number is known beforehand."""
+
+        def __init__(self, connection: Connection, number: int) -> None:
+            self._connection = connection
+            self._number = number
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(self._connection, name)
+
+        async def execute(self, text: Any, *arguments: Any, **options: Any) -> Any:
+            if text is statement.NEXT_NUMBER:
+                text, arguments = f"select {self._number}::bigint", ()
+            text = text.replace(_NUMBER, str(self._number))
+            return await self._connection.execute(text, *arguments, **options)
+
+    class Early(Group):
+        async def __call__(self, connection: Connection) -> Committed:
+            async with await psycopg.AsyncConnection.connect(url, autocommit=True) as first:
+                cursor = await first.execute(statement.NEXT_NUMBER, {"org": self._organization_id})
+                row = await cursor.fetchone()
+            assert row is not None
+            numbered: Any = Numbered(connection, row[0])
+            return await super().__call__(numbered)
+
+    patch.setattr(writer, "Group", Early)
+
+
+def locks_in_any_order(patch: pytest.MonkeyPatch, meeting: Meeting) -> None:
+    """Locks one day after the other: every second transaction begins with the last."""
+    begun: list[Group] = []
+
+    class Unsorted(Group):
+        async def _lock_days(self, ask: Any) -> Any:
+            if not any(one is self for one in begun):
+                begun.append(self)
+            is_second = begun.index(self) % 2
+            for key in reversed(self._days) if is_second else self._days:
+                rows = await ask(statement.LOCK_DAYS, **day_arrays([key]))
+                await rows()
+                await meeting.arrive()
+            return await super()._lock_days(ask)
+
+    patch.setattr(writer, "Group", Unsorted)
+
+
+def replies_before_it_commits(patch: pytest.MonkeyPatch) -> None:
+    """Tells callers what was decided, and then writes it."""
+    real = writer.Writer._commit
+
+    async def commit(self: writer.Writer, organization_id: str, waiting: Any) -> None:
+        class Hasty(Group):
+            def _decide(self, *arguments: Any) -> Any:
+                outcomes, records = super()._decide(*arguments)
+                for one, outcome in zip(waiting, outcomes, strict=True):
+                    writer._tell(one.future, outcome)
+                return outcomes, records
+
+        # The group is made before anything else can run.
+        patch.setattr(writer, "Group", Hasty)
+        await real(self, organization_id, waiting)
+
+    patch.setattr(writer.Writer, "_commit", commit)
+
+
+def cancels_twice(patch: pytest.MonkeyPatch) -> None:
+    """Neither asks for the state nor remembers that the time was given back."""
+
+    def anything_goes(self: Booking, *_: Any) -> None:
+        pass
+
+    def decide(self: ChangeClaim, view: View) -> Decided:
+        change = self.decision(replace(self.booking))
+        if not change.booking.occupies:
+            view.inventory.release(self.booking.items)
+        return Decided(change.answer, change, kind=change.event)
+
+    def prepared(cls: type[ChangeClaim], key: Any, booking: Booking, decision: Any) -> ChangeClaim:
+        days = touched(booking.items)
+        return ChangeClaim(key, booking, decision, days, ledger_claim._pools(booking.items))
+
+    patch.setattr(Booking, "_require", anything_goes)
+    patch.setattr(ChangeClaim, "decide", decide)
+    patch.setattr(ChangeClaim, "prepared", classmethod(prepared))
+
+
+def forgets_buffers_on_release(patch: pytest.MonkeyPatch) -> None:
+    """Frees the booking, and leaves its quarter hours before and after taken."""
+    real = Inventory.release
+
+    def release(self: Inventory, items: Iterable[BookingItem]) -> None:
+        real(self, [replace(item, occupancy=_without_ends(item.occupancy)) for item in items])
+
+    patch.setattr(Inventory, "release", release)
+
+
+def forgets_how_many_there_are(patch: pytest.MonkeyPatch) -> None:
+    """Lets every pool have another unit."""
+    real = Inventory.in_the_way
+
+    def in_the_way(self: Inventory, items: Iterable[BookingItem]) -> list[Taken]:
+        return real(self, [item for item in items if not item.is_pool])
+
+    patch.setattr(Inventory, "in_the_way", in_the_way)
+
+
+def takes_half_a_bundle(patch: pytest.MonkeyPatch) -> None:
+    """Takes the time of the first resource alone."""
+    real = Inventory.take
+
+    def take(self: Inventory, items: Sequence[BookingItem]) -> None:
+        real(self, items[:1])
+
+    patch.setattr(Inventory, "take", take)
+
+
+def refuses_what_is_next_door(patch: pytest.MonkeyPatch) -> None:
+    """Takes a booking that ends where another begins to be in its way."""
+    real = Inventory.in_the_way
+
+    def in_the_way(self: Inventory, items: Iterable[BookingItem]) -> list[Taken]:
+        found = real(self, items)
+        for item in items:
+            day, quantum = divmod(item.occupancy.stop, QUANTA_PER_DAY)
+            key = DayKey(item.resource_id, day)
+            if self.has([key]) and self.state(key).busy >> quantum & 1:
+                found.append(Taken(key, 1 << (quantum - 1)))
+        return found
+
+    patch.setattr(Inventory, "in_the_way", in_the_way)
+
+
+def forgets_requests(patch: pytest.MonkeyPatch) -> None:
+    """Looks for no earlier answer."""
+    _edit(patch, "ANSWERS", "k.method = w.method", "k.method = w.method || '?'")
+    _edit(patch, "ANSWER", "and method = ", "and method || '?' = ")
+    _edit(patch, "KEYS", "select %(org)s", "select %(org)s", more=" on conflict do nothing")
+
+
+def _edit(
+    patch: pytest.MonkeyPatch,
+    name: str,
+    piece: LiteralString,
+    broken: LiteralString,
+    more: LiteralString = "",
+) -> None:
+    text: str = getattr(statement, name)
+    assert piece in text, f"{name} is not what it was: the mutant must follow it"
+    patch.setattr(statement, name, text.replace(piece, broken) + more)
+
+
+def _without_ends(span: Span) -> Span:
+    return Span(span.first + 1, span.stop - 1)
