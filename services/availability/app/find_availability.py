@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from heapq import nsmallest
+from itertools import compress
 from typing import Final, NamedTuple
 
 from services.availability.app.check_inventory import WantedItem
@@ -72,12 +74,27 @@ class Found(NamedTuple):
 _NOTHING: Final = Found((), 0)
 
 
-class _Candidate(NamedTuple):
-    """A resource, and when it is open: always, where only the inventory is asked."""
+class _Candidates(NamedTuple):
+    """Resources that are searched; many of them: no object is made for each.
 
-    resource_id: str
-    is_pool: bool
-    schedule: Schedule | None
+    Attributes:
+        resource_ids: Which.
+        schedules: When each is open: None for always, where only the inventory is asked.
+        pools: Those that are pools.
+    """
+
+    resource_ids: Sequence[str]
+    schedules: Sequence[Schedule | None]
+    pools: AbstractSet[str]
+
+    def only(self, is_wanted: Callable[[str], bool]) -> _Candidates:
+        """Returns some of them."""
+        wanted = [is_wanted(resource_id) for resource_id in self.resource_ids]
+        return _Candidates(
+            list(compress(self.resource_ids, wanted)),
+            list(compress(self.schedules, wanted)),
+            self.pools,
+        )
 
 
 class _Lane(NamedTuple):
@@ -113,46 +130,54 @@ class FindAvailability:
         names = [item.resource_id for item in query.with_items]
         pools = await self._pools(query.organization_id, names)
         frame = _frame(query, rules, self._clock.now())
-        candidates = [
-            found
-            for found in candidates
-            if found.resource_id not in names and (found.is_pool or query.units == _ONE_UNIT)
-        ]
-        if frame is None or not candidates:
+        if names:
+            candidates = candidates.only(lambda resource_id: resource_id not in names)
+        if query.units > _ONE_UNIT:
+            candidates = candidates.only(candidates.pools.__contains__)
+        if frame is None or not candidates.resource_ids:
             return _NOTHING
-        resources = [(name, name in pools) for name in names]
-        resources += [(found.resource_id, found.is_pool) for found in candidates]
-        view, slots = await self._indexes.view(query.organization_id, resources, frame.days)
+        view, slots = await self._indexes.view(
+            query.organization_id,
+            [*names, *candidates.resource_ids],
+            candidates.pools | pools,
+            frame.days,
+        )
         starts = frame.all_starts
         for item, slot in zip(query.with_items, slots, strict=False):
             starts &= frame.free(view.short(slot, item.units))
-        own = slots[len(names) :]
-        search = _Search(frame, view, query.units)
+        search = _Search(frame, view, query)
         offered = _Offered(frame, rules, query.duration, starts)
-        for first in range(0, len(candidates), _LANES_AT_ONCE):
+        own = slots[len(names) :]
+        for first in range(0, len(own) if starts else 0, _LANES_AT_ONCE):
             some = slice(first, first + _LANES_AT_ONCE)
-            search.add(candidates[some], own[some], [*map(offered, candidates[some])])
+            lanes = [offered(schedule) for schedule in candidates.schedules[some]]
+            search.add(candidates.resource_ids[some], own[some], lanes)
             await asyncio.sleep(0)
-        return await search.found(query.limit, query.starts_per_resource)
+        return await search.found()
 
-    async def _candidates(self, query: FindQuery) -> tuple[BookingRules, Sequence[_Candidate]]:
+    async def _candidates(self, query: FindQuery) -> tuple[BookingRules, _Candidates]:
         any_time = BookingRules(durations=(query.duration,))
         if not query.event_type_id:
             facts = await self._offerings.resources(query.organization_id, query.resource_type)
-            return any_time, [_Candidate(fact.resource_id, fact.pool, None) for fact in facts]
+            return any_time, _Candidates(
+                [fact.resource_id for fact in facts],
+                [None] * len(facts),
+                {fact.resource_id for fact in facts if fact.pool},
+            )
         offerings = await self._offerings.listed(
             query.organization_id, query.event_type_id, query.resource_type
         )
         if not offerings:
-            return any_time, ()
+            return any_time, _Candidates((), (), frozenset())
         _require_offered(offerings[0], query.duration)
         # The rules are the event type's: the same for all.
-        return offerings[0].rules, [
-            _Candidate(offering.name.resource_id, offering.pool, offering.schedule)
-            for offering in offerings
-        ]
+        return offerings[0].rules, _Candidates(
+            [offering.name.resource_id for offering in offerings],
+            [offering.schedule for offering in offerings],
+            {offering.name.resource_id for offering in offerings if offering.pool},
+        )
 
-    async def _pools(self, organization_id: str, names: Sequence[str]) -> frozenset[str]:
+    async def _pools(self, organization_id: str, names: Sequence[str]) -> AbstractSet[str]:
         return await self._offerings.pools(organization_id, names) if names else frozenset()
 
 
@@ -166,15 +191,15 @@ class _Offered:
         self._starts = starts
         self._known: dict[int, bytes] = {}
 
-    def __call__(self, candidate: _Candidate) -> bytes:
-        """Returns those of a candidate's starts at which all that it goes with is free."""
+    def __call__(self, schedule: Schedule | None) -> bytes:
+        """Returns those of a schedule's starts that are searched at all."""
         # By identity: equal schedules are one object, and comparing their content costs more.
-        key = id(candidate.schedule)
+        key = id(schedule)
         known = self._known.get(key)
         if known is None:
             bits = self._starts
-            if bits and candidate.schedule is not None:
-                bits &= self._frame.offered(candidate.schedule, self._rules, self._duration)
+            if schedule is not None:
+                bits &= self._frame.offered(schedule, self._rules, self._duration)
             known = self._known[key] = self._frame.lane(bits)
         return known
 
@@ -182,40 +207,47 @@ class _Offered:
 class _Search:
     """What is found so far."""
 
-    def __init__(self, frame: Frame, view: View, units: int) -> None:
+    def __init__(self, frame: Frame, view: View, query: FindQuery) -> None:
         self._frame = frame
         self._view = view
-        self._units = units
-        self._lanes: list[_Lane] = []
+        self._query = query
+        self._earliest: list[_Lane] = []
+        self._total = 0
 
     def add(
-        self, candidates: Sequence[_Candidate], slots: Sequence[int], offered: Sequence[bytes]
+        self, resource_ids: Sequence[str], slots: Sequence[int], offered: Sequence[bytes]
     ) -> None:
-        """Searches some resources, given with their slots and offered starts."""
-        frame, view = self._frame, self._view
+        """Searches some resources, given with their slots and the lanes of offered starts."""
+        frame, view, units = self._frame, self._view, self._query.units
         taken: Iterable[bytes | bytearray]
-        if self._units == _ONE_UNIT:
+        if units == _ONE_UNIT:
             taken = view.lanes(slots)
         else:
-            taken = (frame.lane(view.short(slot, self._units)) for slot in slots)
-        self._lanes += [
-            _Lane(frame.first_start(bits), candidate.resource_id, slot, bits)
-            for candidate, slot, bits in zip(
-                candidates, slots, frame.search(taken, offered), strict=True
+            taken = (frame.lane(view.short(slot, units)) for slot in slots)
+        found = [
+            _Lane(frame.first_start(bits), resource_id, slot, bits)
+            for resource_id, slot, bits in zip(
+                resource_ids, slots, frame.search(taken, offered), strict=True
             )
             if bits
         ]
+        self._total += len(found)
+        self._earliest = nsmallest(self._query.limit, self._earliest + found)
 
-    async def found(self, limit: int, starts_per_resource: int) -> Found:
+    async def found(self) -> Found:
         """Returns the earliest."""
         resources = []
-        for number, lane in enumerate(nsmallest(limit, self._lanes)):
-            if number % _TOLD_AT_ONCE == _TOLD_AT_ONCE - 1:
+        for number, lane in enumerate(self._earliest, 1):
+            resources.append(self._resource(lane))
+            if number % _TOLD_AT_ONCE == 0:
                 await asyncio.sleep(0)
-            slots = self._frame.slots(lane.bits, starts_per_resource)
-            free = self._view.units_free(lane.slot, [slot.occupancy for slot in slots])
-            resources.append(FreeResource(lane.resource_id, slots, free))
-        return Found(resources, len(self._lanes))
+        return Found(resources, self._total)
+
+    def _resource(self, lane: _Lane) -> FreeResource:
+        slots = self._frame.slots(lane.bits, self._query.starts_per_resource)
+        free = self._view.units_free(lane.slot, [slot.occupancy for slot in slots])
+        # Some may have been taken since the search: then it was free a moment ago.
+        return FreeResource(lane.resource_id, slots, [max(self._query.units, at) for at in free])
 
 
 def _require_offered(offering: Offering, duration: timedelta) -> None:

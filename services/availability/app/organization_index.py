@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Set as AbstractSet
 from contextlib import AsyncExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -114,13 +115,18 @@ class OrganizationIndexes:
                 await self._followed.pop(name).end()
 
     async def view(
-        self, organization_id: str, resources: Sequence[tuple[str, bool]], days: range
+        self,
+        organization_id: str,
+        resource_ids: Sequence[str],
+        pools: AbstractSet[str],
+        days: range,
     ) -> tuple[View, list[int]]:
         """Returns days of resources as they are now, and the slot of each resource.
 
         Args:
             organization_id: Whose.
-            resources: Which, each with whether it is a pool.
+            resource_ids: Which.
+            pools: Those of them that are pools.
             days: UTC day numbers, at least one.
 
         Raises:
@@ -134,7 +140,7 @@ class OrganizationIndexes:
                 continue
             # Nothing else runs from here until what is found is returned.
             index = followed.index
-            slots = index.enter(resources)
+            slots = index.enter(resource_ids, pools)
             if next(index.gaps(slots, days, _DAYS_A_READING), None) is None:
                 now = self._monotonic()
                 found = index.view(days, now)

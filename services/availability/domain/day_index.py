@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
@@ -74,19 +75,19 @@ class DayIndex:
         """Bytes of bitmaps in memory."""
         return len(self._blocks) * len(self._ids) * _ROW
 
-    def enter(self, resources: Iterable[tuple[str, bool]]) -> list[int]:
-        """Returns the slots of resources, each given with whether it is a pool."""
-        found = []
+    def enter(self, resource_ids: Sequence[str], pools: AbstractSet[str]) -> list[int]:
+        """Returns the slots of resources, some of which are pools."""
         slots = self._slots
-        for resource_id, is_pool in resources:
-            slot = slots.get(resource_id)
-            if slot is None:
-                slot = slots[resource_id] = len(slots)
-                self._ids.append(resource_id)
-                if is_pool:
-                    self._pools.add(slot)
-            found.append(slot)
-        return found
+        try:
+            return [slots[resource_id] for resource_id in resource_ids]
+        except KeyError:
+            for resource_id in resource_ids:
+                if resource_id not in slots:
+                    slot = slots[resource_id] = len(slots)
+                    self._ids.append(resource_id)
+                    if resource_id in pools:
+                        self._pools.add(slot)
+        return [slots[resource_id] for resource_id in resource_ids]
 
     def gaps(self, slots: Sequence[int], days: range, most_days: int) -> Iterator[Gap]:
         """Yields what must be filled, in this order, before the slots can be viewed.

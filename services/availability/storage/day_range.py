@@ -9,11 +9,11 @@ from services.availability.app.organization_index import StoredRange
 from services.availability.domain.claim import DayKey, DayState
 from services.availability.domain.day_bytes import planes_from_bytes
 from services.availability.storage.database import Database
-from shared.slots.quantum import day_date, day_number
+from shared.slots.quantum import day_date
 
 # The feed number is of the same snapshot as the days, and there where no day is.
 OF_RANGE: Final = """
-select coalesce(f.number, 0), d.resource_id, d.day, d.busy, d.version, d.taken
+select coalesce(f.number, 0), d.resource_id, d.day - date '1970-01-01', d.busy, d.version, d.taken
 from (select 1) one left join feeds f on f.organization_id = %(org)s
   left join days d on d.organization_id = %(org)s and d.resource_id = any(%(resources)s)
     and d.day between %(first)s and %(last)s
@@ -49,7 +49,7 @@ class PostgresRange:
             rows[0][0],
             [
                 (
-                    DayKey(resource_id, day_number(day)),
+                    DayKey(resource_id, day),
                     DayState(busy, version, planes_from_bytes(taken)),
                 )
                 for _, resource_id, day, busy, version, taken in rows

@@ -223,7 +223,7 @@ def test_an_index_knows_what_is_stored(seed: int) -> None:
         names = source.sample(NAMES, source.randrange(1, len(NAMES)))
         first = source.choice(SOME_DAYS)
         days = range(first, min(first + source.randrange(1, 36), SOME_DAYS.stop))
-        slots = index.enter((name, name in POOLS) for name in names)
+        slots = index.enter(names, POOLS)
 
         filled(index, stored, slots, days, source.choice((1, 10, 1_000)))
 
@@ -252,7 +252,7 @@ def test_an_index_knows_what_is_stored(seed: int) -> None:
 
 def test_a_view_outlives_what_the_index_forgets() -> None:
     index = DayIndex()
-    (slot,) = index.enter([("a", False)])
+    (slot,) = index.enter(["a"], POOLS)
     days = range(FIRST, FIRST + 1)
     (gap,) = index.gaps([slot], days, 10)
     index.fill(gap, [(DayKey("a", FIRST), DayState(mask(0, 4), 1))], (), now=1.0)
@@ -267,7 +267,7 @@ def test_a_view_outlives_what_the_index_forgets() -> None:
 
 def test_what_was_forgotten_while_it_was_filled_is_filled_anew() -> None:
     index = DayIndex()
-    slots = index.enter([("a", False), ("b", False)])
+    slots = index.enter(["a", "b"], POOLS)
     days = range(FIRST, FIRST + 1)
     first, second = index.gaps(slots, days, 1)
     index.fill(first, (), (), now=1.0)
@@ -280,7 +280,7 @@ def test_what_was_forgotten_while_it_was_filled_is_filled_anew() -> None:
 
 def test_what_is_known_already_is_not_read_over() -> None:
     index = DayIndex()
-    slots = index.enter([("a", False)])
+    slots = index.enter(["a"], POOLS)
     (gap,) = index.gaps(slots, range(FIRST, FIRST + 1), 10)
     index.fill(gap, (), (), now=1.0)
     index.change([("a", FIRST, DayState(1, 2))], ())

@@ -104,7 +104,7 @@ async def busy(
     organization_id: str = ORGANIZATION,
 ) -> list[int]:
     """The bits of all days, end to end, of each resource."""
-    view, slots = await indexes.view(organization_id, [(name, False) for name in names], days)
+    view, slots = await indexes.view(organization_id, names, frozenset(), days)
     return [view.short(slot, 1) for slot in slots]
 
 
