@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from collections.abc import Set as AbstractSet
 from contextlib import AsyncExitStack, contextmanager
 from dataclasses import dataclass
@@ -29,10 +29,10 @@ _DAYS_A_READING: Final = 8_192
 
 
 class StoredRange(NamedTuple, Generic[RowT]):
-    """What is stored, at the moment of a feed number."""
+    """What is stored, at the moment of a feed number; to be gone through once."""
 
     feed: int
-    rows: Sequence[RowT]
+    rows: Iterable[RowT]
 
 
 class RangeReader(Protocol):

@@ -45,17 +45,13 @@ class PostgresRange:
                 "last": day_date(days[-1]),
             },
         )
-        return StoredRange(
-            rows[0][0],
-            [
-                (
-                    DayKey(resource_id, day),
-                    DayState(busy, version, planes_from_bytes(taken)),
-                )
-                for _, resource_id, day, busy, version, taken in rows
-                if resource_id is not None
-            ],
+        # Not a list: of so many objects at once, the collector would go through all there are.
+        found = (
+            (DayKey(resource_id, day), DayState(busy, version, planes_from_bytes(taken)))
+            for _, resource_id, day, busy, version, taken in rows
+            if resource_id is not None
         )
+        return StoredRange(rows[0][0], found)
 
     async def capacities(
         self, organization_id: str, resource_ids: Sequence[str]

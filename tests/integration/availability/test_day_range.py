@@ -95,7 +95,9 @@ async def test_an_organization_without_bookings_has_neither(
 ) -> None:
     reader = PostgresRange(database)
 
-    assert await reader.days(organization, ["a"], range(DAY, DAY + 1)) == (0, [])
+    feed, rows = await reader.days(organization, ["a"], range(DAY, DAY + 1))
+
+    assert (feed, list(rows)) == (0, [])
     assert await reader.capacities(organization, ["a"]) == (0, [])
 
 
