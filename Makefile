@@ -63,6 +63,10 @@ test: $(VENV)/.dev ## Run the whole suite on real PostgreSQL and Valkey
 bench: $(VENV)/.dev ## Measure this machine against the promises
 	@exec $(BIN)/python -m tests.load $(ARGS)
 
+.PHONY: soak
+soak: $(VENV)/.dev ## Prove the promises of correctness at their full figures
+	@exec $(BIN)/python -m tests.faults $(ARGS)
+
 .PHONY: check
 check: $(VENV)/.dev ## Check format, lint, types, boundaries and contracts
 	$(BIN)/ruff format --check .

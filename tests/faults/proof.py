@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 
 from holdfast.availability.v1 import booking_pb2
@@ -32,6 +33,8 @@ Progress = Callable[[int], None]
 _CUT_LIKELIHOOD = 0.02
 _COPIES = 5
 _DATABASE = "faults"
+_FOR_EVER = 1 << 30
+_UNTIL_KILLED = 200
 
 
 @dataclass(slots=True)
@@ -39,6 +42,7 @@ class Proof:
     """What a run came to."""
 
     operations: int = 0
+    bookings: int = 0
     violations: list[Violation] = field(default_factory=list)
     differences: int = 0
     outcomes: Counter[str] = field(default_factory=Counter)
@@ -125,10 +129,10 @@ async def killed(folder: Path, *, times: int, seed: int, progress: Progress = si
             )
             for number in range(times):
                 workload = Workload(scene, recorder, seed + number, Manners(clients=16))
-                load = asyncio.create_task(workload.run(1 << 30))
-                acknowledged = _acknowledged(scene)
-                while _acknowledged(scene) < acknowledged + 60:
-                    await asyncio.sleep(0.01)
+                is_busy = asyncio.Event()
+                workload.progress = partial(_after, _UNTIL_KILLED, is_busy)
+                load = asyncio.create_task(workload.run(_FOR_EVER))
+                await is_busy.wait()
                 kills += bool(fault.kill(folder / "cluster"))
                 await asyncio.to_thread(_stopped, server)
                 server = await asyncio.to_thread(EmbeddedPostgres.start, folder)
@@ -210,6 +214,7 @@ async def judged(scene: Scene) -> Proof:
     verification = await scene.verification()
     return Proof(
         operations=len(scene.history.calls),
+        bookings=len(tables.bookings),
         violations=found,
         differences=verification.difference_count,
         outcomes=Counter(_word(call.outcome) for call in scene.history.calls),
@@ -266,8 +271,9 @@ async def scenes(url: str) -> AsyncIterator[Callable[[], Scene]]:
         yield another
 
 
-def _acknowledged(scene: Scene) -> int:
-    return sum(isinstance(call.outcome, Answered) for call in scene.history.writes())
+def _after(operations: int, event: asyncio.Event, left: int) -> None:
+    if _FOR_EVER - left >= operations:
+        event.set()
 
 
 def _stopped(server: EmbeddedPostgres) -> None:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import uuid
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -75,8 +74,7 @@ class Scene:
         before = deadlocks(self.url)
         async with AsyncExitStack() as stack:
             channels = [
-                await stack.enter_async_context(self._served(url or self.url, changes))
-                for _ in range(servers)
+                await stack.enter_async_context(self.served(url, **changes)) for _ in range(servers)
             ]
             await stack.enter_async_context(watching(self.history, self.url, self.organization_id))
             yield Recorder(self.history, channels)
@@ -84,7 +82,7 @@ class Scene:
 
     async def verification(self) -> availability_pb2.VerifyInventoryResponse:
         """What VerifyInventory finds, asked of a server of its own."""
-        async with self._served(self.url, {}) as channel:
+        async with self.served() as channel:
             stub = availability_pb2_grpc.AvailabilityServiceStub(channel)
             request = availability_pb2.VerifyInventoryRequest(organization_id=self.organization_id)
             answer: availability_pb2.VerifyInventoryResponse = await stub.VerifyInventory(
@@ -93,8 +91,9 @@ class Scene:
             return answer
 
     @asynccontextmanager
-    async def _served(self, url: str, changes: dict[str, Any]) -> AsyncIterator[grpc.aio.Channel]:
-        settings = self._settings(url, changes)
+    async def served(self, url: str = "", **changes: Any) -> AsyncIterator[grpc.aio.Channel]:
+        """Serves; yields a channel to it. The arguments are those of ``recording``."""
+        settings = self._settings(url or self.url, changes)
         async with (
             started(settings, wired) as server,
             grpc.aio.insecure_channel(server.address) as channel,
@@ -135,13 +134,6 @@ def deadlocks(url: str) -> int:
             "select deadlocks from pg_stat_database where datname = current_database()"
         ).fetchone()
     return int(row[0]) if row else 0
-
-
-async def gathered(*, of: Sequence[Any]) -> list[Any]:
-    """What several coroutines return; the first failure ends them all."""
-    async with asyncio.TaskGroup() as group:
-        tasks = [group.create_task(one) for one in of]
-    return [task.result() for task in tasks]
 
 
 def at(quarters: int) -> datetime:
