@@ -16,7 +16,10 @@ class CatalogSettings(ServerSettings):
         description="libpq URL of the catalog's own database, postgresql://user@host/catalog"
     )
     postgres_connections: int = Field(
-        default=10, ge=1, le=1_000, description="connections to it at once; more calls wait"
+        default=10,
+        ge=1,
+        le=1_000,
+        description="connections to it at once, beside 4 for watches; more calls wait",
     )
     postgres_pool_timeout_seconds: float = Field(
         default=1.0, gt=0, le=60, description="for a free connection; later, the call is refused"

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import date
-from typing import Protocol, TypeVar
+from typing import NamedTuple, Protocol, TypeVar
 
+from services.catalog.domain.entry import Entry, EntryName
 from services.catalog.domain.event_type import EventType
 from services.catalog.domain.failure import Kind
 from services.catalog.domain.offering import Hours, Offering
 from services.catalog.domain.record import Record, Stamp
 from services.catalog.domain.resource import Resource, ResourceType
 from services.catalog.domain.schedule import DateOverride, Schedule
+from shared.runtime.resume import Position
 
 T = TypeVar("T")
 
@@ -282,3 +285,40 @@ class Store(Protocol):
                 told by a retry with the same request_id.
             Overloaded: It is too busy; nothing happened.
         """
+
+
+Encode = Callable[[str, EntryName, Entry], bytes]
+"""Writes an entry of an organization as watchers are told of it."""
+
+
+class Touched(NamedTuple):
+    """What changed after a revision, up to a position; None where that is not known."""
+
+    position: Position
+    names: AbstractSet[EntryName] | None
+
+
+class Delta(NamedTuple):
+    """As Touched, with each entry as it is at the position: encoded, or None when gone."""
+
+    position: Position
+    entries: Mapping[EntryName, bytes | None] | None
+
+
+class CatalogLog(Protocol):
+    """Catalogs and how they changed, of the newest commits. Epochs are the store's.
+
+    Every method may raise StoreUnavailable and Overloaded.
+    """
+
+    async def positions(self, organization_ids: Sequence[str]) -> Mapping[str, Position]:
+        """Returns how far catalogs have changed."""
+
+    async def state(self, organization_id: str) -> tuple[Position, dict[EntryName, bytes]]:
+        """Returns every entry that is not deleted, encoded, of one moment."""
+
+    async def since(self, organization_id: str, revision: int) -> Delta:
+        """Returns what changed after a revision."""
+
+    async def touched(self, organization_id: str, revision: int) -> Touched:
+        """Returns the names of what changed after a revision."""

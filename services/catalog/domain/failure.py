@@ -16,6 +16,7 @@ class Kind(StrEnum):
     SCHEDULE = "schedule"
     EVENT_TYPE = "event_type"
     DATE_OVERRIDE = "date_override"
+    LINK = "link"
 
 
 class NotFound(Failure):

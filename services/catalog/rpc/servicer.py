@@ -10,9 +10,10 @@ from services.catalog.rpc.event_type_servicer import EventTypeCalls
 from services.catalog.rpc.link_servicer import LinkCalls
 from services.catalog.rpc.resource_servicer import ResourceCalls
 from services.catalog.rpc.schedule_servicer import ScheduleCalls
+from services.catalog.rpc.watch_servicer import WatchCalls
 
 _SERVICE: Final = catalog_pb2.DESCRIPTOR.services_by_name["CatalogService"]
-_READS: Final = ("Get", "List")
+_READS: Final = ("Get", "List", "Watch")
 
 NAME: Final = _SERVICE.full_name
 WRITES: Final = frozenset(
@@ -20,12 +21,13 @@ WRITES: Final = frozenset(
 )
 
 
-class CatalogServicer(
+class CatalogServicer(  # type: ignore[misc]  # WatchCatalog writes, and is no iterator
     ResourceCalls,
     ScheduleCalls,
     DateOverrideCalls,
     EventTypeCalls,
     LinkCalls,
+    WatchCalls,
     catalog_pb2_grpc.CatalogServiceServicer,
 ):
     """The contract over the use cases."""

@@ -11,6 +11,8 @@ from sqlalchemy.dialects.postgresql import JSONB, aggregate_order_by, insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.catalog.app.port import DateRange
+from services.catalog.domain.entry import EntryName
+from services.catalog.domain.failure import Kind
 from services.catalog.domain.schedule import DateOverride, TimeWindow
 from services.catalog.storage.schema import date_overrides
 
@@ -42,7 +44,7 @@ def bounds(dates: DateRange) -> Mapping[str, date]:
 def load_overrides(value: Sequence[Sequence[Any]] | None) -> tuple[DateOverride, ...]:
     """Reads what ``overrides_of`` selected, by date."""
     return tuple(
-        _load(date.fromisoformat(day), unavailable, windows, note)
+        load_override(date.fromisoformat(day), unavailable, windows, note)
         for day, unavailable, windows, note in value or ()
     )
 
@@ -50,9 +52,12 @@ def load_overrides(value: Sequence[Sequence[Any]] | None) -> tuple[DateOverride,
 class DateOverrideTable:
     """Overrides of one organization's schedules."""
 
-    def __init__(self, connection: AsyncConnection, organization_id: str) -> None:
+    def __init__(
+        self, connection: AsyncConnection, organization_id: str, touched: set[EntryName]
+    ) -> None:
         self._connection = connection
         self._organization_id = organization_id
+        self._touched = touched
 
     async def count(self, schedule_id: str, *, without: date) -> int:
         """Counts a schedule's overrides of other dates."""
@@ -77,13 +82,24 @@ class DateOverrideTable:
         await self._connection.execute(
             statement.on_conflict_do_update(constraint=date_overrides.primary_key, set_=hours)
         )
+        self._touch(schedule_id, override.date)
 
     async def remove(self, schedule_id: str, day: date) -> bool:
         """Removes one; says whether there was one."""
         statement = delete(date_overrides).where(
             *self._of(schedule_id), date_overrides.c.date == day
         )
-        return (await self._connection.execute(statement)).rowcount > 0
+        is_removed = (await self._connection.execute(statement)).rowcount > 0
+        if is_removed:
+            self._touch(schedule_id, day)
+        return is_removed
+
+    async def remove_all(self, schedule_id: str) -> None:
+        """Removes those of every date."""
+        statement = delete(date_overrides).where(*self._of(schedule_id))
+        removed = await self._connection.execute(statement.returning(date_overrides.c.date))
+        for day in removed.scalars():
+            self._touch(schedule_id, day)
 
     async def page(
         self, schedule_id: str, dates: DateRange, *, after: date | None, limit: int
@@ -98,14 +114,18 @@ class DateOverrideTable:
         )
         if after is not None:
             statement = statement.where(c.date > after)
-        return [_load(*row) for row in await self._connection.execute(statement)]
+        return [load_override(*row) for row in await self._connection.execute(statement)]
+
+    def _touch(self, schedule_id: str, day: date) -> None:
+        self._touched.add(EntryName(Kind.DATE_OVERRIDE, schedule_id, day.isoformat()))
 
     def _of(self, schedule_id: str) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
         c = date_overrides.c
         return c.organization_id == self._organization_id, c.schedule_id == schedule_id
 
 
-def _load(day: date, unavailable: Any, windows: Sequence[Any], note: str) -> DateOverride:
+def load_override(day: date, unavailable: Any, windows: Sequence[Any], note: str) -> DateOverride:
+    """Reads the columns of a row that are not its key, and its date."""
     return DateOverride(
         date=day,
         unavailable=bool(unavailable),

@@ -13,7 +13,7 @@ from services.catalog.storage.failure import translated
 from shared.runtime.failure import StartRefused, StoreUnavailable
 from shared.runtime.postgres import DURABILITY, first_line, parse_url, require_durability
 
-HEAD: Final = "0002"
+HEAD: Final = "0003"
 
 _APPLICATION: Final = "holdfast-catalog"
 # A dead peer is noticed in about 5 s; libpq waits 2 s at least for a connection.

@@ -11,6 +11,7 @@ from sqlalchemy.engine import RowMapping
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.catalog.app.port import EventTypeFilter, Page
+from services.catalog.domain.entry import EntryName
 from services.catalog.domain.event_type import (
     MINUTE,
     ClosedHoursPolicy,
@@ -100,8 +101,10 @@ MAPPER = Mapper(
 class EventTypeTable(RecordTable[EventType]):
     """One organization's event types."""
 
-    def __init__(self, connection: AsyncConnection, organization_id: str) -> None:
-        super().__init__(MAPPER, connection, organization_id)
+    def __init__(
+        self, connection: AsyncConnection, organization_id: str, touched: set[EntryName]
+    ) -> None:
+        super().__init__(MAPPER, connection, organization_id, touched)
 
     async def add(self, record: Record[EventType]) -> None:
         """Writes a new one.

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
-from typing import Final
+from typing import Final, TypeVar
 
 from psycopg import errors
 from sqlalchemy import exc
 
 from shared.runtime.failure import Overloaded, StoreUnavailable
+
+T = TypeVar("T")
 
 _CONTENTION: Final = (errors.SerializationFailure, errors.DeadlockDetected)
 _BUSY: Final = (*_CONTENTION, errors.LockNotAvailable, errors.QueryCanceled)
@@ -40,6 +42,22 @@ def translated() -> Iterator[None]:
         raise failure from error
     except OSError as error:
         raise StoreUnavailable("the catalog's database cannot be reached") from error
+
+
+async def at_most_twice(attempt: Callable[[], Awaitable[T]]) -> T:
+    """Returns what ``attempt`` does, asked once more where a second try may succeed at once.
+
+    Raises:
+        StoreUnavailable: As ``translated``.
+        Overloaded: As ``translated``.
+    """
+    with translated():
+        try:
+            return await attempt()
+        except exc.DBAPIError as error:
+            if not is_worth_a_retry(error):
+                raise
+        return await attempt()
 
 
 def is_worth_a_retry(error: exc.DBAPIError) -> bool:

@@ -13,6 +13,7 @@ from sqlalchemy.engine import RowMapping
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.catalog.app.port import Page
+from services.catalog.domain.entry import EntryName
 from services.catalog.domain.failure import IdTaken, Kind
 from services.catalog.domain.record import Record
 
@@ -57,13 +58,18 @@ class RecordTable(Generic[T]):
     """One organization's rows of one kind."""
 
     def __init__(
-        self, mapper: Mapper[T], connection: AsyncConnection, organization_id: str
+        self,
+        mapper: Mapper[T],
+        connection: AsyncConnection,
+        organization_id: str,
+        touched: set[EntryName],
     ) -> None:
         self._mapper = mapper
         self._table = mapper.table
         self._key = mapper.table.c[mapper.key]
         self._connection = connection
         self._organization_id = organization_id
+        self._touched = touched
         self._mine = mapper.table.c.organization_id == organization_id
 
     @property
@@ -85,6 +91,7 @@ class RecordTable(Generic[T]):
         statement = insert(self._table).values(organization_id=self._organization_id, **values)
         try:
             await self._connection.execute(statement)
+            self._touch(values[self._mapper.key])
         except exc.IntegrityError as error:
             if violated(error) == self._table.primary_key.name:
                 raise IdTaken(self.kind, values[self._mapper.key]) from error
@@ -93,8 +100,10 @@ class RecordTable(Generic[T]):
     async def put(self, record: Record[T]) -> None:
         """Writes one anew that exists."""
         values = self._mapper.values(record)
-        statement = update(self._table).where(self._mine, self._key == values.pop(self._mapper.key))
+        key = values.pop(self._mapper.key)
+        statement = update(self._table).where(self._mine, self._key == key)
         await self._connection.execute(statement.values(values))
+        self._touch(key)
 
     async def missing(self, keys: Sequence[str]) -> list[str]:
         """Says which ids are unknown or deleted, ascending."""
@@ -103,6 +112,9 @@ class RecordTable(Generic[T]):
         )
         found = set((await self._connection.execute(statement)).scalars())
         return sorted(set(keys) - found)
+
+    def _touch(self, key: str) -> None:
+        self._touched.add(EntryName(self.kind, key))
 
     async def _one(self, condition: ColumnElement[bool]) -> Record[T] | None:
         statement = select(self._table).where(self._mine, condition)

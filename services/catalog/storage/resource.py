@@ -10,6 +10,7 @@ from sqlalchemy.engine import RowMapping
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.catalog.app.port import Page, ResourceFilter
+from services.catalog.domain.entry import EntryName
 from services.catalog.domain.failure import Kind
 from services.catalog.domain.record import Record
 from services.catalog.domain.resource import HoldPolicy, Resource, ResourceType
@@ -56,8 +57,10 @@ MAPPER = Mapper(kind=Kind.RESOURCE, table=resources, key="resource_id", load=_lo
 class ResourceTable(RecordTable[Resource]):
     """One organization's resources."""
 
-    def __init__(self, connection: AsyncConnection, organization_id: str) -> None:
-        super().__init__(MAPPER, connection, organization_id)
+    def __init__(
+        self, connection: AsyncConnection, organization_id: str, touched: set[EntryName]
+    ) -> None:
+        super().__init__(MAPPER, connection, organization_id, touched)
 
     async def page(self, wanted: ResourceFilter, page: Page) -> list[Record[Resource]]:
         """Reads a page by id."""

@@ -10,12 +10,18 @@ from sqlalchemy.engine import RowMapping
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.catalog.app.port import DateRange, Page
+from services.catalog.domain.entry import EntryName
 from services.catalog.domain.failure import Kind
 from services.catalog.domain.offering import Hours
 from services.catalog.domain.record import Record
 from services.catalog.domain.schedule import Schedule, TimeWindow, WeeklyWindow
 from services.catalog.storage import event_type, resource
-from services.catalog.storage.date_override import bounds, load_overrides, overrides_of
+from services.catalog.storage.date_override import (
+    DateOverrideTable,
+    bounds,
+    load_overrides,
+    overrides_of,
+)
 from services.catalog.storage.record import Mapper, RecordTable
 from services.catalog.storage.schema import schedules
 
@@ -49,8 +55,10 @@ MAPPER = Mapper(kind=Kind.SCHEDULE, table=schedules, key="schedule_id", load=_lo
 class ScheduleTable(RecordTable[Schedule]):
     """One organization's schedules."""
 
-    def __init__(self, connection: AsyncConnection, organization_id: str) -> None:
-        super().__init__(MAPPER, connection, organization_id)
+    def __init__(
+        self, connection: AsyncConnection, organization_id: str, touched: set[EntryName]
+    ) -> None:
+        super().__init__(MAPPER, connection, organization_id, touched)
 
     async def page(self, page: Page) -> list[Record[Schedule]]:
         """Reads a page by id."""
@@ -79,8 +87,12 @@ class ScheduleTable(RecordTable[Schedule]):
 
     async def remove(self, schedule_id: str) -> None:
         """Removes one with its overrides."""
+        # First, and by name: whoever follows the catalog is told of each.
+        overrides = DateOverrideTable(self._connection, self._organization_id, self._touched)
+        await overrides.remove_all(schedule_id)
         statement = delete(schedules).where(self._mine, schedules.c.schedule_id == schedule_id)
         await self._connection.execute(statement)
+        self._touch(schedule_id)
 
     async def hours(self, schedule_id: str, dates: DateRange) -> Hours | None:
         """Reads one with its overrides of some dates, from one moment."""

@@ -177,6 +177,15 @@ links: Final = Table(
 )
 Index(None, links.c.organization_id, links.c.resource_id, links.c.event_type_id)
 
+# What each change changed: [[kind, key, second], …], the names of entries, one row a revision.
+changes: Final = Table(
+    "changes",
+    metadata,
+    _organization(),
+    Column("revision", BigInteger, primary_key=True, autoincrement=False),
+    _required("entries", JSONB),
+)
+
 request_keys: Final = Table(
     "request_keys",
     metadata,

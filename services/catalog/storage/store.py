@@ -7,16 +7,17 @@ from collections.abc import Awaitable, Callable
 from typing import TypeVar
 from weakref import WeakValueDictionary
 
-from sqlalchemy import exc, select
+from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from services.catalog.app.port import Change, View
+from services.catalog.domain.entry import EntryName
 from services.catalog.domain.record import Stamp
 from services.catalog.storage.answer import AnswerTable
 from services.catalog.storage.date_override import DateOverrideTable
 from services.catalog.storage.event_type import EventTypeTable
-from services.catalog.storage.failure import is_worth_a_retry, translated
+from services.catalog.storage.failure import at_most_twice
 from services.catalog.storage.link import LinkTable
 from services.catalog.storage.offering import OfferingReader
 from services.catalog.storage.resource import ResourceTable
@@ -30,6 +31,10 @@ T = TypeVar("T")
 _PATIENCE_SECONDS = 5
 
 
+def _nobody(_: str) -> None:
+    """Tells nobody."""
+
+
 class PostgresStore:
     """Reads and changes catalogs; one change at a time in each organization.
 
@@ -38,8 +43,18 @@ class PostgresStore:
     Changes of one organization also queue here, so that they do not hold connections meanwhile.
     """
 
-    def __init__(self, engine: AsyncEngine, clock: Clock) -> None:
+    def __init__(
+        self, engine: AsyncEngine, clock: Clock, changed: Callable[[str], None] = _nobody
+    ) -> None:
+        """Connects when it is first used.
+
+        Args:
+            engine: To the database.
+            clock: For the times of changes.
+            changed: Told of each organization whose catalog may have changed, once it has.
+        """
         self._engine = engine
+        self._changed = changed
         # Statements that stand alone need no BEGIN and COMMIT, which cost a round trip each.
         self._reading = engine.execution_options(isolation_level="AUTOCOMMIT")
         self._clock = clock
@@ -59,7 +74,7 @@ class PostgresStore:
             async with self._reading.connect() as connection:
                 return await work(_View(connection, organization_id))
 
-        return await self._unbroken(_at_most_twice(attempt))
+        return await self._unbroken(at_most_twice(attempt))
 
     async def change(self, organization_id: str, work: Callable[[Change], Awaitable[T]]) -> T:
         """Runs ``work`` in a transaction that waits for the organization's other changes.
@@ -77,7 +92,10 @@ class PostgresStore:
                 return await work(_Change(connection, organization_id, stamp))
 
         async with self._turn(organization_id):
-            return await self._unbroken(_at_most_twice(attempt))
+            try:
+                return await self._unbroken(at_most_twice(attempt))
+            finally:
+                self._changed(organization_id)
 
     async def close(self) -> None:
         """Waits for what is running, then closes every connection."""
@@ -95,7 +113,8 @@ class _View:
     """One organization's tables over one connection; each made when it is asked for."""
 
     def __init__(self, connection: AsyncConnection, organization_id: str) -> None:
-        self._scope = connection, organization_id
+        self._touched: set[EntryName] = set()
+        self._scope = connection, organization_id, self._touched
 
     @property
     def resources(self) -> ResourceTable:
@@ -115,7 +134,7 @@ class _View:
 
     @property
     def offerings(self) -> OfferingReader:
-        return OfferingReader(*self._scope)
+        return OfferingReader(*self._scope[:2])
 
 
 class _Change(_View):
@@ -130,16 +149,6 @@ class _Change(_View):
     @property
     def answers(self) -> AnswerTable:
         return AnswerTable(*self._scope, self.stamp)
-
-
-async def _at_most_twice(attempt: Callable[[], Awaitable[T]]) -> T:
-    with translated():
-        try:
-            return await attempt()
-        except exc.DBAPIError as error:
-            if not is_worth_a_retry(error):
-                raise
-        return await attempt()
 
 
 async def _locked(connection: AsyncConnection, organization_id: str) -> int:

@@ -59,8 +59,18 @@ class Caller:
         return kind(**(known | fields))
 
     async def send(self, method: str, request: Any) -> Any:
-        """Sends a request and returns the response."""
-        return await getattr(self._stub, method)(request)
+        """Sends a request and returns the response, or the first one of a stream."""
+        call = getattr(self._stub, method)(request)
+        if not METHODS[method].server_streaming:
+            return await call
+        try:
+            return await call.read()
+        finally:
+            call.cancel()
+
+    def watch(self, token: bytes = b"") -> Any:
+        """Opens a watch of the organization's catalog."""
+        return self._stub.WatchCatalog(self.request("WatchCatalog", resume_token=token))
 
     async def ask(self, method: str, **fields: Any) -> Any:
         """Makes a request and sends it."""

@@ -72,6 +72,7 @@ EXAMPLES: list[tuple[str, dict[str, Any]]] = [
     ("GetOffering", {**_STUDIO, **_HOUR}),
     ("GetEffectiveHours", {**_HOURS, **_DATES}),
     ("GetEffectiveHours", {**_STUDIO, **_HOUR, **_DATES}),
+    ("WatchCatalog", {}),
     ("DeleteResource", _STUDIO),
     ("UndeleteResource", _STUDIO),
     ("DeleteEventType", _HOUR),

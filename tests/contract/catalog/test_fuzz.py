@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Awaitable
-from typing import Any
+from collections.abc import Awaitable, Callable
+from typing import Any, cast
 
 import grpc
 import pytest
@@ -46,6 +46,24 @@ def requests_to(target: Caller, method: str) -> list[Any]:
     return requests
 
 
+def sender(channel: grpc.aio.Channel, method: str) -> Callable[[bytes], Awaitable[object]]:
+    """Sends bytes to a method and returns its answer, or the first one of a stream."""
+    path = f"/{SERVICE.full_name}/{method}"
+    if not METHODS[method].server_streaming:
+        once: Any = channel.unary_unary(path)
+        return cast("Callable[[bytes], Awaitable[object]]", once)
+    opened: Any = channel.unary_stream(path)
+
+    async def first(payload: bytes) -> object:
+        call = opened(payload)
+        try:
+            return await call.read()
+        finally:
+            call.cancel()
+
+    return first
+
+
 async def outcome(call: Awaitable[object]) -> tuple[grpc.StatusCode, str, str]:
     try:
         await call
@@ -72,7 +90,7 @@ async def test_no_request_finds_a_bug(target: Caller, method: str) -> None:
 
 @pytest.mark.parametrize("method", METHODS)
 async def test_no_bytes_find_a_bug(catalog_channel: grpc.aio.Channel, method: str) -> None:
-    send: Any = catalog_channel.unary_unary(f"/{SERVICE.full_name}/{method}")
+    send = sender(catalog_channel, method)
     payloads = hostile_bytes(request_class(method), SEED, 100)
 
     found = [await outcome(send(payload)) for payload in payloads]

@@ -12,9 +12,6 @@ from shared.runtime.failure import Failure
 from shared.runtime.status import KIT_ERRORS, code_and_reason
 from tests.contract.catalog.caller import METHODS, request_class
 
-# The catalog has no watch.
-OF_WATCHES = {"INVALID_RESUME_TOKEN"}
-
 FAILURES = [
     value
     for value in vars(failure).values()
@@ -31,7 +28,7 @@ def test_every_refusal_has_a_row(kind: type[Failure]) -> None:
 
 
 def test_reasons_are_exactly_those_of_the_contract() -> None:
-    kit = {reason for _, reason in KIT_ERRORS.values()} - OF_WATCHES
+    kit = {reason for _, reason in KIT_ERRORS.values()}
     given = {reason for _, reason in ERRORS.values()} | kit | {"INTERNAL"}
 
     contract = {name.removeprefix("ERROR_REASON_") for name in ErrorReason.keys()}  # noqa: SIM118  # no dict
