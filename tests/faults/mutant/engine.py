@@ -74,15 +74,16 @@ def locks_in_any_order(patch: pytest.MonkeyPatch, meeting: Meeting) -> None:
     begun: list[Group] = []
 
     class Unsorted(Group):
-        async def _lock_days(self, ask: Any) -> Any:
+        async def _lock(self, connection: Connection) -> Any:
             if not any(one is self for one in begun):
                 begun.append(self)
             is_second = begun.index(self) % 2
             for key in reversed(self._days) if is_second else self._days:
-                rows = await ask(statement.LOCK_DAYS, **day_arrays([key]))
-                await rows()
+                arrays = {"org": self._organization_id} | day_arrays([key])
+                rows = await connection.execute(statement.LOCK_DAYS, arrays)
+                await rows.fetchall()
                 await meeting.arrive()
-            return await super()._lock_days(ask)
+            return await super()._lock(connection)
 
     patch.setattr(writer, "Group", Unsorted)
 
