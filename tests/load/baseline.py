@@ -9,39 +9,28 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
-from typing import Any, Final, Protocol, TypeVar
+from typing import Any, Final, Protocol, TypeVar, cast
 
 import grpc
-from pydantic import Field
 
 from holdfast.availability.v1 import availability_pb2, booking_pb2
-from services.availability.app.book import Order
+from services.availability.app.book import Book
 from services.availability.app.find_slots import DaySlots
-from services.availability.app.port import RequestKey
-from services.availability.domain.booking import Booking, BookingItem, BookingState
+from services.availability.app.port import Ledger
+from services.availability.domain.booking import Booking, Note
 from services.availability.domain.claim import DayState
+from services.availability.domain.request_key import RequestKey
 from services.availability.rpc import booking_codec, codec
 from services.availability.rpc.errors import ERRORS
+from services.availability.settings import AvailabilitySettings
 from services.availability.upstream.catalog import Catalog
 from shared.runtime.call import Context
-from shared.runtime.clock import Clock
-from shared.runtime.failure import Failure
-from shared.runtime.identity import uuid7
 from shared.runtime.server import Service, Servicer
-from shared.runtime.settings import ServerSettings
 from shared.slots.engine import day_slots, days_needed
 
 StoreT = TypeVar("StoreT")
 
 _PACKAGE: Final = "holdfast.availability.v1"
-
-
-class BaselineSettings(ServerSettings):
-    """HOLDFAST_* variables of a baseline, beside those of every server."""
-
-    postgres_url: str = Field(description="libpq URL of the baseline's own database")
-    postgres_connections: int = Field(default=10, ge=1, description="all of them always open")
-    catalog_address: str = Field(description="host:port of the catalog")
 
 
 class Store(Protocol):
@@ -50,7 +39,9 @@ class Store(Protocol):
     async def answer(self, key: RequestKey) -> bytes | None:
         """Returns the answer that the key was given before."""
 
-    async def create(self, key: RequestKey, booking: Booking, answer: bytes) -> bytes:
+    async def create(
+        self, key: RequestKey, booking: Booking, note: Note, encode: Callable[[Booking], bytes]
+    ) -> bytes:
         """Writes the booking, or refuses; returns the key's answer."""
 
 
@@ -65,25 +56,28 @@ class Days(Protocol):
 
 def wired(
     name: str,
-    opened: Callable[[BaselineSettings], AbstractAsyncContextManager[StoreT]],
-    served: Callable[[Catalog, StoreT, Clock], Sequence[Servicer]],
-) -> Callable[[BaselineSettings], AbstractAsyncContextManager[Service]]:
+    opened: Callable[[AvailabilitySettings], AbstractAsyncContextManager[StoreT]],
+    served: Callable[[AvailabilitySettings, Catalog, StoreT], Sequence[Servicer]],
+) -> Callable[[AvailabilitySettings], AbstractAsyncContextManager[Service]]:
     """Returns what the server kit wants: a baseline's service while its store is open."""
 
     @asynccontextmanager
-    async def wire(settings: BaselineSettings) -> AsyncIterator[Service]:
+    async def wire(settings: AvailabilitySettings) -> AsyncIterator[Service]:
         async with AsyncExitStack() as stack:
             store = await stack.enter_async_context(opened(settings))
-            catalog = Catalog(settings.catalog_address, fresh_seconds=1.0)
+            catalog = Catalog(
+                settings.catalog_address, fresh_seconds=settings.catalog_fresh_seconds
+            )
             stack.push_async_callback(catalog.close)
-            servicers = served(catalog, store, settings.clock())
+            servicers = served(settings, catalog, store)
             yield Service(name, servicers, ERRORS, frozenset({"CreateBooking"}))
 
     return wire
 
 
-def day_slots_of(catalog: Catalog, days: Days, clock: Clock) -> Servicer:
+def day_slots_of(settings: AvailabilitySettings, catalog: Catalog, days: Days) -> Servicer:
     """GetDaySlots over days."""
+    clock = settings.clock()
 
     async def get_day_slots(
         request: availability_pb2.GetDaySlotsRequest, context: Context
@@ -106,19 +100,18 @@ def day_slots_of(catalog: Catalog, days: Days, clock: Clock) -> Servicer:
     return _servicer("AvailabilityService", "GetDaySlots", handler)
 
 
-def bookings_in(catalog: Catalog, store: Store, clock: Clock) -> Servicer:
+def bookings_in(settings: AvailabilitySettings, catalog: Catalog, store: Store) -> Servicer:
     """CreateBooking into a store."""
+    tokens = settings.management_tokens()
+    # Of its ledger, this use case asks no more than a store has.
+    ledger = cast("Ledger", store)
+    book = Book(
+        catalog, ledger, settings.clock(), tokens, booking_codec.answer, administration=False
+    )
 
     async def create_booking(request: booking_pb2.CreateBookingRequest, context: Context) -> bytes:
         key, order = booking_codec.order(request)
-        try:
-            booking = await _judged(order, catalog, clock)
-        except Failure:
-            answer = await store.answer(key)
-            if answer is None:
-                raise
-            return answer
-        return await store.create(key, booking, booking_codec.create_answer(booking))
+        return booking_codec.with_token(await book(key, order), key, tokens)
 
     handler: Any = grpc.unary_unary_rpc_method_handler(
         create_booking, booking_pb2.CreateBookingRequest.FromString
@@ -134,26 +127,3 @@ def _servicer(service: str, method: str, handler: Any) -> Servicer:
         server.add_generic_rpc_handlers((handlers,))
 
     return Servicer(add, {method: handler}, name)
-
-
-async def _judged(order: Order, catalog: Catalog, clock: Clock) -> Booking:
-    offering = await catalog.offering(order.name)
-    now = clock.now()
-    occupancy = offering.admit(order.start, order.duration, order.location, now)
-    return Booking(
-        organization_id=order.name.organization_id,
-        booking_id=order.booking_id or uuid7(now),
-        items=(BookingItem(order.name.resource_id, 1, occupancy),),
-        event_type_id=order.name.event_type_id,
-        event_type_title=offering.title,
-        start=order.start,
-        end=order.start + order.duration,
-        booker=order.booker,
-        location=order.location,
-        time_zone=order.time_zone,
-        state=BookingState.CONFIRMED,
-        cancel_reason="",
-        created_at=now,
-        updated_at=now,
-        revision=0,
-    )

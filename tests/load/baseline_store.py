@@ -10,12 +10,12 @@ from typing import Any, Final, LiteralString
 from psycopg import AsyncConnection
 from psycopg_pool import AsyncConnectionPool
 
-from services.availability.app.port import RequestKey
-from services.availability.domain.booking import Booking
+from services.availability.domain.booking import Booking, Event, Note
+from services.availability.domain.request_key import RequestKey
+from services.availability.settings import AvailabilitySettings
 from services.availability.storage import bits
 from services.availability.storage.session import options_for
 from shared.runtime.failure import RequestIdReused
-from tests.load.baseline import BaselineSettings
 
 Row = tuple[Any, ...]
 Pool = AsyncConnectionPool[AsyncConnection[Row]]
@@ -24,6 +24,24 @@ _STATEMENT: Final = timedelta(seconds=5)
 _ANSWER: Final = """
 select content_hash, answer from request_keys
 where organization_id = %(org)s and method = %(method)s and request_id = %(request)s
+"""
+
+
+# Steps of a statement; each writes where the step that it reads from has a row.
+INSERT_BOOKING: Final[LiteralString] = """
+insert into bookings (organization_id, booking_id, kind, state, revision, sequence,
+  event_type_id, event_type_title, start_time, end_time, booker_id, booker_name, booker_email,
+  location, time_zone, cancel_reason, block_reason, created_at, updated_at, due_at,
+  needs_confirmation, token_hash, token_version)
+select %(org)s, %(id)s, %(kind)s, %(state)s, %(revision)s, %(sequence)s,
+  %(event_type)s, %(title)s, %(start)s, %(end)s, %(booker)s, %(name)s, %(email)s,
+  %(location)s, %(zone)s, '', '', %(now)s, %(now)s, %(due)s, %(needs)s, %(token_hash)s, %(token)s
+"""
+INSERT_HISTORY: Final[LiteralString] = """
+insert into booking_history (organization_id, booking_id, revision, event, state, actor, reason,
+  created_at, overridden, start_time, end_time)
+select %(org)s, %(id)s, %(revision)s, %(event)s, %(state)s, %(actor)s, %(reason)s,
+  %(now)s, %(overridden)s, %(start)s, %(end)s
 """
 
 
@@ -50,7 +68,7 @@ class BaselineStore:
 
 
 @asynccontextmanager
-async def pool_of(settings: BaselineSettings) -> AsyncIterator[Pool]:
+async def pool_of(settings: AvailabilitySettings) -> AsyncIterator[Pool]:
     """Opens connections that are made as the service's are."""
 
     async def configure(connection: AsyncConnection[Row]) -> None:
@@ -93,12 +111,14 @@ def key_parameters(key: RequestKey) -> dict[str, Any]:
     }
 
 
-def booking_parameters(booking: Booking) -> dict[str, Any]:
-    """What statements call a new booking's columns."""
+def booking_parameters(booking: Booking, note: Note) -> dict[str, Any]:
+    """What ``BOOKING`` and its history call the columns of a new booking."""
     return {
         "id": booking.booking_id,
+        "kind": int(booking.kind),
         "state": int(booking.state),
         "revision": booking.revision,
+        "sequence": booking.sequence,
         "event_type": booking.event_type_id,
         "title": booking.event_type_title,
         "start": booking.start,
@@ -109,4 +129,12 @@ def booking_parameters(booking: Booking) -> dict[str, Any]:
         "location": booking.location,
         "zone": booking.time_zone,
         "now": booking.created_at,
+        "due": booking.due_at,
+        "needs": booking.needs_confirmation,
+        "token_hash": booking.token_hash,
+        "token": booking.token_version,
+        "event": Event.CREATED.value,
+        "actor": note.actor,
+        "reason": note.reason,
+        "overridden": note.is_override,
     }

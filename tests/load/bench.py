@@ -48,6 +48,7 @@ class Bench:
         self.folder = folder
         self.progress = progress
         self.stack = ExitStack()
+        self._systems = 0
         self._runner = asyncio.Runner(loop_factory=uvloop.new_event_loop)
 
     def run(self, work: Coroutine[Any, Any, ResultT]) -> ResultT:
@@ -69,7 +70,12 @@ class Bench:
     def system(self) -> System:
         """The services, their stores and the echo."""
         self.progress.step("starting PostgreSQL, Valkey, the services and the echo")
-        return System(self.folder, self.stack)
+        self._systems += 1
+        try:
+            return System(self.folder / f"system-{self._systems}", self.stack)
+        except BaseException:
+            self.stop_system()  # else the next figure would find half of it
+            raise
 
     @cached_property
     def world(self) -> World:

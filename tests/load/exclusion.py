@@ -7,24 +7,26 @@ up and hands them, as bitmaps, to the slot engine of the service.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Final
 
 from psycopg import errors
 
-from services.availability.app.port import RequestKey
-from services.availability.domain.booking import Booking
+from services.availability.domain.booking import Booking, Note
 from services.availability.domain.claim import DayState
 from services.availability.domain.refusal import Contended, IdTaken, SlotUnavailable
+from services.availability.domain.request_key import RequestKey
+from services.availability.settings import AvailabilitySettings
 from services.availability.upstream.catalog import Catalog
-from shared.runtime.clock import Clock
 from shared.runtime.program import run
 from shared.runtime.server import Servicer
 from shared.slots.bitmap import quanta
 from shared.slots.quantum import QUANTA_PER_DAY, Span, day_date
-from tests.load.baseline import BaselineSettings, bookings_in, day_slots_of, wired
+from tests.load.baseline import bookings_in, day_slots_of, wired
 from tests.load.baseline_store import (
+    INSERT_BOOKING,
+    INSERT_HISTORY,
     BaselineStore,
     Pool,
     booking_parameters,
@@ -47,37 +49,32 @@ select number from resources where organization_id = %(org)s and resource_id = %
 """
 
 # What overlaps is an error, and undoes all of it. No row when the key was used before.
-_CREATE: Final = compact("""
+_CREATE: Final = compact(f"""
 with key as (
   insert into request_keys (organization_id, method, request_id, content_hash, answer)
   values (%(org)s, %(method)s, %(request)s, %(hash)s, %(answer)s)
   on conflict do nothing
   returning 1
 ), booking as (
-  insert into bookings (organization_id, booking_id, state, revision, event_type_id,
-    event_type_title, start_time, end_time, booker_id, booker_name, booker_email, location,
-    time_zone, cancel_reason, created_at, updated_at)
-  select %(org)s, %(id)s, %(state)s, %(revision)s, %(event_type)s, %(title)s, %(start)s,
-    %(end)s, %(booker)s, %(name)s, %(email)s, %(location)s, %(zone)s, '', %(now)s, %(now)s
+  {INSERT_BOOKING}
   from key
 ), item as (
   insert into booking_items (organization_id, booking_id, ordinal, resource_id, units,
-    first_quantum, stop_quantum, start_time, resource_number, during, occupies)
+    first_quantum, stop_quantum, start_time, pool, resource_number, during, occupies)
   select %(org)s, %(id)s, 1, %(resource)s, %(units)s, %(first)s, %(stop)s, %(start)s,
-    %(number)s, int4range(%(first)s, %(stop)s), true
+    false, %(number)s, int4range(%(first)s, %(stop)s), true
   from key
 ), history as (
-  insert into booking_history (organization_id, booking_id, revision, event, state, actor,
-    reason, created_at)
-  select %(org)s, %(id)s, %(revision)s, 'created', %(state)s, '', '', %(now)s from key
+  {INSERT_HISTORY}
+  from key
 ), event as (
-  insert into outbox (organization_id, ordinal, kind, booking_id, payload, created_at)
-  select %(org)s, 0, 'created', %(id)s, jsonb_build_object('items', jsonb_build_array(
+  insert into outbox (organization_id, ordinal, kind, booking_id, revision, payload, created_at)
+  select %(org)s, 0, %(event)s, %(id)s, %(revision)s, jsonb_build_object('items', jsonb_build_array(
     jsonb_build_array(%(resource)s::text, %(first)s::int, %(stop)s::int))), %(now)s
   from key
 )
 select 1 from key
-""")
+""")  # a LiteralString: no value is put in
 
 # Ranges of one resource never overlap: the first one that counts is the last that begins by then.
 _OVERLAPPING: Final = """
@@ -97,12 +94,15 @@ class ExclusionStore(BaselineStore):
         super().__init__(pool)
         self._numbers: dict[tuple[str, str], int] = {}
 
-    async def create(self, key: RequestKey, booking: Booking, answer: bytes) -> bytes:
+    async def create(
+        self, key: RequestKey, booking: Booking, note: Note, encode: Callable[[Booking], bytes]
+    ) -> bytes:
         """Writes the booking, or refuses; returns the key's answer."""
+        answer = encode(booking)
         (item,) = booking.items
         parameters = {
             **key_parameters(key),
-            **booking_parameters(booking),
+            **booking_parameters(booking, note),
             "answer": answer,
             "resource": item.resource_id,
             "units": item.units,
@@ -149,7 +149,7 @@ class ExclusionStore(BaselineStore):
 
 
 @asynccontextmanager
-async def opened(settings: BaselineSettings) -> AsyncIterator[ExclusionStore]:
+async def opened(settings: AvailabilitySettings) -> AsyncIterator[ExclusionStore]:
     """Connects."""
     async with pool_of(settings) as pool:
         yield ExclusionStore(pool)
@@ -160,10 +160,12 @@ def _refusal(resource_id: str, occupancy: Span) -> SlotUnavailable:
     return SlotUnavailable(resource_id, taken)
 
 
-def served(catalog: Catalog, store: ExclusionStore, clock: Clock) -> Sequence[Servicer]:
+def served(
+    settings: AvailabilitySettings, catalog: Catalog, store: ExclusionStore
+) -> Sequence[Servicer]:
     """CreateBooking and GetDaySlots."""
-    return [bookings_in(catalog, store, clock), day_slots_of(catalog, store, clock)]
+    return [bookings_in(settings, catalog, store), day_slots_of(settings, catalog, store)]
 
 
 if __name__ == "__main__":
-    run(NAME, BaselineSettings, wired(NAME, opened, served))
+    run(NAME, AvailabilitySettings, wired(NAME, opened, served))

@@ -14,18 +14,19 @@ _QUANTA_PER_DAY: Final = 96
 _QUANTUM_SECONDS: Final = 900
 _ALL: Final = (1 << _QUANTA_PER_DAY) - 1
 _CONFIRMED, _CANCELLED = 1, 2
+_KINDS: Final = "created", "cancelled"  # by revision
 _TELL_EVERY: Final = 5_000
 _TABLES: Final = ("bookings", "booking_items", "booking_history", "outbox")
 _COPY: Final = {
     "bookings": "copy bookings (organization_id, booking_id, state, revision, event_type_id,"
     " event_type_title, start_time, end_time, booker_id, booker_name, booker_email, location,"
-    " time_zone, cancel_reason, created_at, updated_at) from stdin",
+    " time_zone, cancel_reason, created_at, updated_at, token_hash, token_version) from stdin",
     "booking_items": "copy booking_items (organization_id, booking_id, ordinal, resource_id,"
     " units, first_quantum, stop_quantum, start_time) from stdin",
     "booking_history": "copy booking_history (organization_id, booking_id, revision, event, state,"
-    " actor, reason, created_at) from stdin",
-    "outbox": "copy outbox (organization_id, feed, ordinal, kind, booking_id, payload, created_at)"
-    " from stdin",
+    " actor, reason, created_at, start_time, end_time) from stdin",
+    "outbox": "copy outbox (organization_id, feed, ordinal, kind, booking_id, revision, payload,"
+    " created_at) from stdin",
     "days": "copy days (organization_id, resource_id, day, busy, version) from stdin",
 }
 
@@ -82,7 +83,10 @@ def load(
         with cursor.copy(_COPY["days"]) as copy:
             for line in writing.days():
                 copy.write(line)
-        cursor.execute("insert into feeds values (%s, %s)", (organization_id, writing.feed))
+        cursor.execute(
+            "insert into feeds (organization_id, number) values (%s, %s)",
+            (organization_id, writing.feed),
+        )
     told(count)
     return Loaded(count, writing.occupying, writing.day_count)
 
@@ -100,6 +104,9 @@ class _Writing:
     def __init__(self, organization_id: str) -> None:
         self._org = organization_id
         self._days: dict[tuple[str, int], tuple[int, int]] = {}
+        # Events that are older than the retention would be purged while the bench runs: all are
+        # as of now, and the outbox is as long as it can get.
+        self._now = datetime.now(UTC).isoformat(" ")
         self.feed = 0
         self.occupying = 0
 
@@ -119,22 +126,23 @@ class _Writing:
         person = number % 5_000
         row = f"{org}\t{booking}\t{state}\t{revision}\tsession\tSession\t{start}\t{end}"
         who = f"person-{person}\tPerson {person}\tperson-{person}@example.com\t\tEurope/Berlin"
-        yield "bookings", f"{row}\t{who}\t\t{made}\t{made}\n"
+        token = f"\\\\x{number:064x}\t1"
+        yield "bookings", f"{row}\t{who}\t\t{made}\t{made}\t{token}\n"
         yield (
             "booking_items",
             f"{org}\t{booking}\t1\t{resource_id}\t1\t{first}\t{stop}\t{start}\n",
         )
-        yield ("booking_history", f"{org}\t{booking}\t0\tcreated\t{_CONFIRMED}\t\t\t{made}\n")
+        when = f"{made}\t{start}\t{end}"
+        event = f"{org}\t{booking}\t0\tcreated\t{_CONFIRMED}\tperson-{person}\t"
+        yield "booking_history", f"{event}\t{when}\n"
         bits = ((1 << (stop - first)) - 1) << (_QUANTA_PER_DAY - 1 - (stop - 1) % _QUANTA_PER_DAY)
         key = resource_id, first // _QUANTA_PER_DAY
         busy = self._days.get(key, (0, 0))[0] | bits
-        yield self._event(booking, "created", key, busy, made)
+        yield self._event(booking, 0, key, busy)
         if is_cancelled:
-            yield (
-                "booking_history",
-                f"{org}\t{booking}\t1\tcancelled\t{_CANCELLED}\t\t\t{made}\n",
-            )
-            yield self._event(booking, "cancelled", key, busy & ~bits & _ALL, made)
+            event = f"{org}\t{booking}\t1\tcancelled\t{_CANCELLED}\tperson-{person}\t"
+            yield "booking_history", f"{event}\t{when}\n"
+            yield self._event(booking, 1, key, busy & ~bits & _ALL)
         else:
             self.occupying += 1
 
@@ -144,14 +152,14 @@ class _Writing:
             yield f"{self._org}\t{resource_id}\t{_date(day)}\t{busy:096b}\t{version}\n"
 
     def _event(
-        self, booking: str, kind: str, key: tuple[str, int], busy: int, made: str
+        self, booking: str, revision: int, key: tuple[str, int], busy: int
     ) -> tuple[str, str]:
         self.feed += 1
         self._days[key] = busy, self.feed
         resource_id, day = key
+        what = f"{_KINDS[revision]}\t{booking}\t{revision}"
         payload = f'{{"days": [["{resource_id}", "{_date(day)}", "{busy:096b}"]]}}'
-        line = f"{self._org}\t{self.feed}\t0\t{kind}\t{booking}\t{payload}\t{made}\n"
-        return "outbox", line
+        return "outbox", f"{self._org}\t{self.feed}\t0\t{what}\t{payload}\t{self._now}\n"
 
 
 @lru_cache(maxsize=100_000)

@@ -17,7 +17,7 @@ import psycopg
 
 from shared.embedded.binary import postgres_binary, valkey_binary
 from shared.embedded.errors import EmbeddedServerError
-from tests.load import booking, day_slots, merging, month, past, starting, versus, watching
+from tests.load import booking, day_slots, finding, merging, month, past, starting, versus, watching
 from tests.load.bench import Bench
 from tests.load.http2 import CallFailed
 from tests.load.options import Options, parse
@@ -36,6 +36,7 @@ _MEASURES: Final[dict[str, tuple[str, Callable[[Bench], Figure]]]] = {
     "F4": (past.TITLE, past.measure),
     "F5": (month.TITLE, month.measure),
     "F7": (watching.TITLE, watching.measure),
+    "F8": (finding.TITLE, finding.measure),
     "F9": (merging.TITLE, merging.measure),
     "F10": (starting.TITLE, starting.measure),
 }

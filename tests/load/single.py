@@ -6,24 +6,23 @@ rows that the service writes, and takes the same locks in the same order.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Final
 
 from psycopg import errors
 
-from services.availability.app.port import RequestKey
-from services.availability.domain.booking import Booking
-from services.availability.domain.claim import DayMask, day_masks, refusal
-from services.availability.domain.refusal import Contended, IdTaken
+from services.availability.domain.booking import Booking, Note
+from services.availability.domain.refusal import Contended, IdTaken, SlotUnavailable
+from services.availability.domain.request_key import RequestKey
+from services.availability.settings import AvailabilitySettings
 from services.availability.upstream.catalog import Catalog
-from shared.runtime.clock import Clock
 from shared.runtime.deadline import time_remaining
 from shared.runtime.program import run
 from shared.runtime.server import Servicer
-from shared.slots import bitmap
-from shared.slots.quantum import day_date, day_number
-from tests.load.baseline import BaselineSettings, bookings_in, wired
+from shared.slots.bitmap import quanta, to_bits
+from shared.slots.quantum import day_date
+from tests.load.baseline import bookings_in, wired
 from tests.load.baseline_store import (
     BaselineStore,
     Row,
@@ -43,9 +42,12 @@ _LOCK_SECONDS: Final = 5.0
 class SingleStore(BaselineStore):
     """Bookings over day bitmaps, each its own transaction."""
 
-    async def create(self, key: RequestKey, booking: Booking, answer: bytes) -> bytes:
+    async def create(
+        self, key: RequestKey, booking: Booking, note: Note, encode: Callable[[Booking], bytes]
+    ) -> bytes:
         """Writes the booking, or refuses; returns the key's answer."""
-        parameters = _parameters(key, booking, answer)
+        answer = encode(booking)
+        parameters = _parameters(key, booking, note, answer)
         for _ in range(_ATTEMPTS):
             try:
                 found = await self.fetch(CREATE, {**parameters, **_patience()})
@@ -59,7 +61,7 @@ class SingleStore(BaselineStore):
 
 
 @asynccontextmanager
-async def opened(settings: BaselineSettings) -> AsyncIterator[SingleStore]:
+async def opened(settings: AvailabilitySettings) -> AsyncIterator[SingleStore]:
     """Connects."""
     async with pool_of(settings) as pool:
         yield SingleStore(pool)
@@ -74,13 +76,12 @@ def _given(key: RequestKey, booking_id: str, answer: bytes, found: Sequence[Row]
         return remembered(key, content_hash, former)
     if namesake is not None:
         raise IdTaken(booking_id)
-    taken = [
-        DayMask(resource_id, day_number(day), bits)
-        for _, _, _, _, resource_id, day, bits, *_ in found
-        if resource_id is not None
-    ]
+    taken = [(row[4], row[5], row[6]) for row in found if row[4] is not None]
     if taken:
-        raise refusal(taken)
+        first = min(resource_id for resource_id, _, _ in taken)
+        raise SlotUnavailable(
+            first, {day: quanta(bits) for resource_id, day, bits in taken if resource_id == first}
+        )
     return None
 
 
@@ -88,17 +89,19 @@ def _patience() -> dict[str, str]:
     return {"patience": str(max(1, int(time_remaining(_LOCK_SECONDS) * 1000)))}
 
 
-def _parameters(key: RequestKey, booking: Booking, answer: bytes) -> dict[str, Any]:
-    masks = day_masks(booking.items)
+def _parameters(key: RequestKey, booking: Booking, note: Note, answer: bytes) -> dict[str, Any]:
+    masks = sorted(
+        (item.resource_id, day, bits)
+        for item in booking.items
+        for day, bits in item.occupancy.masks()
+    )
     return {
         **key_parameters(key),
-        **booking_parameters(booking),
-        "resources": _array(mask.resource_id for mask in masks),
-        "days": _array(day_date(mask.day) for mask in masks),
-        "bits": _array(bitmap.to_bits(mask.bits) for mask in masks),
+        **booking_parameters(booking, note),
+        "resources": _array(resource_id for resource_id, _, _ in masks),
+        "days": _array(day_date(day) for _, day, _ in masks),
+        "bits": _array(to_bits(bits) for _, _, bits in masks),
         "answer": answer,
-        "event": "created",
-        "reason": "",
         "item_resources": _array(item.resource_id for item in booking.items),
         "item_units": _array(item.units for item in booking.items),
         "item_firsts": _array(item.occupancy.first for item in booking.items),
@@ -115,10 +118,12 @@ def _array(values: Iterable[object]) -> str:
     return "{" + ",".join(f'"{value}"' for value in values) + "}"
 
 
-def served(catalog: Catalog, store: SingleStore, clock: Clock) -> Sequence[Servicer]:
+def served(
+    settings: AvailabilitySettings, catalog: Catalog, store: SingleStore
+) -> Sequence[Servicer]:
     """CreateBooking: its reads are not what it is compared by."""
-    return [bookings_in(catalog, store, clock)]
+    return [bookings_in(settings, catalog, store)]
 
 
 if __name__ == "__main__":
-    run(NAME, BaselineSettings, wired(NAME, opened, served))
+    run(NAME, AvailabilitySettings, wired(NAME, opened, served))

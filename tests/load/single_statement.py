@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from tests.load.baseline_store import compact
+from tests.load.baseline_store import INSERT_BOOKING, INSERT_HISTORY, compact
 
 NAME: Final = "single"
 LOST_RACE: Final = "lost_race"
@@ -26,7 +26,7 @@ LOST_RACE: Final = "lost_race"
 # %(patience)s: milliseconds for each lock. The request key's lock is the first.
 # A day without a row cannot be locked before the feed is: such rows are made first, empty, and
 # the statement is run again. Nothing else is written then.
-CREATE: Final = compact("""
+CREATE: Final = compact(f"""
 with bound as materialized (
   select set_config('lock_timeout', %(patience)s, true)
 ), wanted as (
@@ -47,8 +47,8 @@ with bound as materialized (
   having not exists (select from answered) and not exists (select from namesake)
     and coalesce(bool_and(taken = 0::bit(96)), true)
 ), fresh as (
-  insert into days (organization_id, resource_id, day, busy, version)
-  select %(org)s, resource_id, day, 0::bit(96), 0 from seen
+  insert into days (organization_id, resource_id, day, busy, version, taken)
+  select %(org)s, resource_id, day, 0::bit(96), 0, '' from seen
   where is_new and exists (select from gate where gate.is_new)
   order by resource_id, day
   on conflict do nothing
@@ -59,11 +59,7 @@ with bound as materialized (
   on conflict do nothing
   returning 1 as made
 ), booking as (
-  insert into bookings (organization_id, booking_id, state, revision, event_type_id,
-    event_type_title, start_time, end_time, booker_id, booker_name, booker_email, location,
-    time_zone, cancel_reason, created_at, updated_at)
-  select %(org)s, %(id)s, %(state)s, %(revision)s, %(event_type)s, %(title)s, %(start)s,
-    %(end)s, %(booker)s, %(name)s, %(email)s, %(location)s, %(zone)s, '', %(now)s, %(now)s
+  {INSERT_BOOKING}
   from key
   on conflict do nothing
   returning 1 as made
@@ -89,17 +85,17 @@ with bound as materialized (
   returning d.resource_id, d.day, d.busy
 ), item as (
   insert into booking_items (organization_id, booking_id, ordinal, resource_id, units,
-    first_quantum, stop_quantum, start_time)
-  select %(org)s, %(id)s, i.ordinal, i.resource_id, i.units, i.first, i.stop, %(start)s
+    first_quantum, stop_quantum, start_time, pool)
+  select %(org)s, %(id)s, i.ordinal, i.resource_id, i.units, i.first, i.stop, %(start)s, false
   from feed, unnest(%(item_resources)s::text[], %(item_units)s::int[], %(item_firsts)s::int[],
     %(item_stops)s::int[]) with ordinality as i (resource_id, units, first, stop, ordinal)
 ), history as (
-  insert into booking_history (organization_id, booking_id, revision, event, state, actor,
-    reason, created_at)
-  select %(org)s, %(id)s, %(revision)s, %(event)s, %(state)s, '', %(reason)s, %(now)s from feed
+  {INSERT_HISTORY}
+  from feed
 ), event as (
-  insert into outbox (organization_id, feed, ordinal, kind, booking_id, payload, created_at)
-  select %(org)s, feed.number, 0, %(event)s, %(id)s, jsonb_build_object('days', (
+  insert into outbox (organization_id, feed, ordinal, kind, booking_id, revision, payload,
+    created_at)
+  select %(org)s, feed.number, 0, %(event)s, %(id)s, %(revision)s, jsonb_build_object('days', (
     select jsonb_agg(jsonb_build_array(resource_id, day, busy)) from changed)), %(now)s
   from feed
 )
@@ -109,4 +105,4 @@ from (select 1) one left join feed on true left join answered a on true
   left join namesake n on true
   left join seen t on taken <> 0::bit(96)
   left join changed c on true
-""")
+""")  # a LiteralString: no value is put in

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from secrets import token_urlsafe
 from typing import Final
 
 from services.launcher.listener import Listener, ReservedPort
@@ -69,6 +70,7 @@ class System:
             "HOLDFAST_POSTGRES_URL": self.postgres.url("availability"),
             "HOLDFAST_PRESENCE_ADDRESS": self.presence.target,
             "HOLDFAST_REDIS_URL": self._valkey.url,
+            "HOLDFAST_MANAGEMENT_KEY": token_urlsafe(32),
             # VerifyInventory of a long history outlasts the usual bound of a call.
             "HOLDFAST_CALL_TIMEOUT_SECONDS": "300",
         }

@@ -10,15 +10,16 @@ from datetime import UTC, datetime, timedelta
 
 import psycopg
 import pytest
+from pydantic import SecretStr
 
-from services.availability.app.port import RequestKey
-from services.availability.domain.booking import Booker, Booking, BookingItem, BookingState
+from services.availability.domain.booking import Booker, Booking, BookingItem, BookingState, Note
 from services.availability.domain.refusal import IdTaken, SlotUnavailable
+from services.availability.domain.request_key import RequestKey
+from services.availability.settings import AvailabilitySettings
 from services.availability.storage.migration import migrate
 from shared.runtime.failure import RequestIdReused
 from shared.slots.quantum import Span
 from tests.load import exclusion, history, single
-from tests.load.baseline import BaselineSettings
 from tests.load.exclusion import ExclusionStore
 from tests.load.rival import CONVERT, ROWS
 from tests.load.single import SingleStore
@@ -26,6 +27,7 @@ from tests.load.single import SingleStore
 ORGANIZATION = "org"
 DAY = 23_000  # counted from 1970
 NOON = DAY * 96 + 48
+NOTE = Note("person", "why")
 Store = ExclusionStore | SingleStore
 
 
@@ -46,8 +48,11 @@ def url(fresh_database: Callable[..., str], name: str) -> str:
 
 @pytest.fixture
 async def store(url: str, name: str) -> AsyncIterator[Store]:
-    settings = BaselineSettings(
-        postgres_url=url, postgres_connections=4, catalog_address="127.0.0.1:1"
+    settings = AvailabilitySettings(
+        postgres_url=url,
+        postgres_connections=4,
+        catalog_address="127.0.0.1:1",
+        management_key=SecretStr("k" * 32),
     )
     if name == "exclusion":
         async with exclusion.opened(settings) as ranges:
@@ -82,6 +87,10 @@ def booking(first: int = NOON, stop: int = NOON + 4) -> Booking:
     )
 
 
+async def create(store: Store, key: RequestKey, wanted: Booking, answer: bytes) -> bytes:
+    return await store.create(key, wanted, NOTE, lambda _: answer)
+
+
 def counts(url: str) -> list[int]:
     with psycopg.connect(url) as connection:
         return [
@@ -92,30 +101,30 @@ def counts(url: str) -> list[int]:
 async def test_a_booking_writes_one_row_in_each_table(store: Store, url: str) -> None:
     before = counts(url)
 
-    await store.create(key(), booking(), b"answer")
+    await create(store, key(), booking(), b"answer")
 
     assert [after - was for was, after in zip(before, counts(url), strict=True)] == [1] * len(ROWS)
 
 
 async def test_what_overlaps_is_refused_and_nothing_is_written(store: Store, url: str) -> None:
-    await store.create(key(), booking(), b"answer")
+    await create(store, key(), booking(), b"answer")
     before = counts(url)
 
     with pytest.raises(SlotUnavailable):
-        await store.create(key(), booking(NOON + 3, NOON + 5), b"answer")
+        await create(store, key(), booking(NOON + 3, NOON + 5), b"answer")
 
     assert counts(url) == before
-    await store.create(key(), booking(NOON + 4, NOON + 5), b"answer")
+    await create(store, key(), booking(NOON + 4, NOON + 5), b"answer")
 
 
 async def test_what_was_booked_before_it_started_is_taken(store: Store) -> None:
     with pytest.raises(SlotUnavailable):
-        await store.create(key(), booking(NOON - 96 + 3, NOON - 96 + 5), b"answer")
+        await create(store, key(), booking(NOON - 96 + 3, NOON - 96 + 5), b"answer")
 
 
 async def test_of_many_at_once_one_gets_the_slot(store: Store) -> None:
     results = await asyncio.gather(
-        *(store.create(key(), booking(), b"answer") for _ in range(20)), return_exceptions=True
+        *(create(store, key(), booking(), b"answer") for _ in range(20)), return_exceptions=True
     )
 
     assert results.count(b"answer") == 1
@@ -126,14 +135,17 @@ async def test_the_same_request_gets_its_first_answer_again(store: Store) -> Non
     first = key()
     wanted = booking()
 
-    assert await store.create(first, wanted, b"first") == b"first"
-    assert await store.create(first, booking(NOON + 8, NOON + 9), b"second") == b"first"
+    assert await create(store, first, wanted, b"first") == b"first"
+    assert await create(store, first, booking(NOON + 8, NOON + 9), b"second") == b"first"
     assert await store.answer(first) == b"first"
     with pytest.raises(RequestIdReused):
-        await store.create(first._replace(content_hash=b"other"), booking(), b"third")
+        await create(store, first._replace(content_hash=b"other"), booking(), b"third")
     with pytest.raises(IdTaken):
-        await store.create(
-            key(), replace(booking(NOON + 8, NOON + 9), booking_id=wanted.booking_id), b"fourth"
+        await create(
+            store,
+            key(),
+            replace(booking(NOON + 8, NOON + 9), booking_id=wanted.booking_id),
+            b"fourth",
         )
 
 
@@ -141,8 +153,8 @@ async def test_the_same_request_gets_its_first_answer_again(store: Store) -> Non
 async def test_ranges_are_read_as_the_bitmaps_of_the_days_asked_for(store: Store) -> None:
     assert isinstance(store, ExclusionStore)
     midnight = (DAY + 1) * 96
-    await store.create(key(), booking(midnight - 2, midnight + 3), b"answer")
-    await store.create(key(), booking(midnight + 90, midnight + 99), b"answer")
+    await create(store, key(), booking(midnight - 2, midnight + 3), b"answer")
+    await create(store, key(), booking(midnight + 90, midnight + 99), b"answer")
 
     one = await store.of_resource(ORGANIZATION, "studio", range(DAY + 1, DAY + 2))
     two = await store.of_resource(ORGANIZATION, "studio", range(DAY - 1, DAY + 1))

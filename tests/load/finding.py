@@ -1,0 +1,169 @@
+"""F8: FindAvailability over thousands of resources, of days in memory and of others."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from statistics import median
+from typing import Final
+
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from holdfast.availability.v1 import availability_pb2 as pb
+from holdfast.common.v1.time_pb2 import Interval
+from shared.client.value import to_duration
+from tests.load import world
+from tests.load.bench import Bench
+from tests.load.closed_loop import Caller, Load, Request
+from tests.load.http2 import Method, framed
+from tests.load.measure import Spread, percentile
+from tests.load.orders import CREATE, Orders
+from tests.load.report import Figure, Part, milliseconds
+from tests.load.system import Server
+from tests.load.world import DURATIONS, EVENT_TYPE, World, resource_name, wall
+
+TITLE: Final = "FindAvailability"
+METHOD: Final = Method("/holdfast.availability.v1.AvailabilityService/FindAvailability")
+_ORGANIZATION: Final = "finding"
+_RESOURCES: Final = 10_000
+_DAYS: Final = 7
+_FURTHER: Final = 1  # day that windows may begin later
+# Of these dates no day is booked: a question for them makes all but the days known.
+_FAR_DAYS: Final = 300
+_WARM_TARGET: Final = 0.100
+_COLD_TARGET: Final = 0.500
+_ROUNDS: Final = 10  # of all questions, a pair
+_LIMIT: Final = 50
+_STARTS: Final = 10
+
+_Answer = list[tuple[str, list[datetime]]]
+
+
+def measure(bench: Bench) -> Figure:
+    """Measures it, one call at a time.
+
+    Raises:
+        CallFailed: A call did, or an answer was wrong.
+    """
+    searched = World(_ORGANIZATION, _RESOURCES, world.today() + timedelta(days=1), _DAYS + _FURTHER)
+    bench.add_world(searched)
+    bench.progress.step("F8: working out the answers")
+    requests = [
+        _request_of(searched, day, hours) for day in range(_FURTHER + 1) for hours in DURATIONS
+    ]
+    far = _request_of(searched, _FAR_DAYS, DURATIONS[0])
+    first: list[float] = []
+    cold: list[float] = []
+    for number in range(bench.options.pairs):
+        bench.progress.step(f"F8: new server {number + 1} of {bench.options.pairs}")
+        with bench.system.another_availability({}) as server:
+            seconds = bench.run(_ask(server, [far, far, requests[number % len(requests)]]))
+        first.append(seconds[0])
+        cold.append(seconds[2])
+    bench.progress.step("F8: asking again and again")
+    warm = bench.run(_ask(bench.system.availability, requests * _ROUNDS * bench.options.pairs))
+    warm = warm[len(requests) :]
+    bench.progress.step("F8: asking after bookings")
+    after = bench.run(_ask_after_bookings(bench, searched, requests))
+    return _figure(first, cold, warm, after)
+
+
+def _figure(
+    first: Sequence[float], cold: Sequence[float], warm: Sequence[float], after: Sequence[float]
+) -> Figure:
+    return Figure(
+        "F8",
+        f"{TITLE}, {_RESOURCES:,} resources x {_DAYS} days",
+        [_part("warm", warm, _WARM_TARGET), _part("cold", cold, _COLD_TARGET)],
+        remarks=[
+            f"warm p99 {milliseconds(percentile(warm, 99))} of {len(warm)} calls, one at a time",
+            f"right after a booking {milliseconds(median(after))}",
+            "cold: the days are not in memory, the catalog's list is;"
+            f" with neither {milliseconds(median(first))}",
+        ],
+        data={
+            "warm_seconds": list(warm),
+            "cold_seconds": list(cold),
+            "after_booking_seconds": list(after),
+            "first_seconds": list(first),
+        },
+    )
+
+
+def _part(what: str, seconds: Sequence[float], target: float) -> Part:
+    found = Spread.of(seconds)
+    text = found.scaled(1_000).text(".0f")
+    return Part(f"{what} {text} ms", f"<= {target * 1_000:.0f} ms", found.median <= target)
+
+
+async def _ask(server: Server, requests: Sequence[Request]) -> Sequence[float]:
+    caller = await Caller.to(server.target, METHOD, connections=1)
+    try:
+        return (await caller.all_of(requests, 1, every_answer=True)).latencies
+    finally:
+        caller.close()
+
+
+async def _ask_after_bookings(
+    bench: Bench, searched: World, requests: Sequence[Request]
+) -> Sequence[float]:
+    """Asks each time for what a booking that was just made has changed."""
+    target = bench.system.availability.target
+    booker = await Caller.to(target, CREATE, connections=1)
+    caller = await Caller.to(target, METHOD, connections=1)
+    # Later than all that is asked for is checked: those answers stay what they were.
+    orders = Orders(searched, searched.days)
+    found: deque[float] = deque()
+    try:
+        for request in requests * bench.options.pairs:
+            await booker.all_of(orders.some(1), 1, every_answer=True)
+            load: Load = await caller.all_of([request], 1, every_answer=True)
+            found.append(load.latencies[0])
+    finally:
+        booker.close()
+        caller.close()
+    return list(found)
+
+
+def _request_of(searched: World, day: int, hours: int) -> Request:
+    """The question for the free starts of some days, and the check of its answer."""
+    window = wall(searched.date(day), 0), wall(searched.date(day + _DAYS), 0)
+    request = pb.FindAvailabilityRequest(
+        organization_id=searched.organization_id,
+        event_type_id=EVENT_TYPE,
+        duration=to_duration(timedelta(hours=hours)),
+        window=Interval(start_time=_stamp(window[0]), end_time=_stamp(window[1])),
+        limit=_LIMIT,
+        starts_per_resource=_STARTS,
+    )
+    earliest, count = _expected(searched, day, hours)
+
+    def check(body: bytes) -> str:
+        answer = pb.FindAvailabilityResponse.FromString(body)
+        found = [
+            (resource.resource_id, [slot.start_time.ToDatetime(UTC) for slot in resource.slots])
+            for resource in answer.resources
+        ]
+        if answer.resource_count != count:
+            return f"{answer.resource_count} resources were found, not {count}"
+        return "" if found == earliest else "other resources or starts were found"
+
+    return Request(framed(request.SerializeToString()), check)
+
+
+def _expected(searched: World, day: int, hours: int) -> tuple[_Answer, int]:
+    """What must be answered, worked out without any code of the service."""
+    found = []
+    for resource in range(searched.resources):
+        starts: list[datetime] = []
+        for later in range(_DAYS):
+            if len(starts) < _STARTS:
+                starts += searched.starts(resource, day + later, hours)
+        if starts:
+            found.append((starts[0], resource_name(resource), starts[:_STARTS]))
+    return [(name, starts) for _, name, starts in sorted(found)[:_LIMIT]], len(found)
+
+
+def _stamp(instant: datetime) -> Timestamp:
+    return Timestamp(seconds=int(instant.timestamp()))
