@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Iterator, Mapping
 from datetime import date, timedelta
@@ -12,14 +13,27 @@ import pytest
 from psycopg import sql
 
 from services.availability.app.port import BookingFilter, Cursor
-from services.availability.domain.booking import BookingState
-from services.availability.storage.booking import ONE, page_query
-from services.availability.storage.day import OF_RESOURCE, OF_RESOURCES, SCATTERED
+from services.availability.domain.booking import BookingKind, BookingState, Event, Note
+from services.availability.domain.claim import DayKey, DayState
+from services.availability.domain.ledger_claim import Change, Decided
+from services.availability.storage import statement
+from services.availability.storage.booking import ONE, OVERLAPPING, page_query
+from services.availability.storage.day import CAPACITIES, OF_RESOURCE, OF_RESOURCES, SCATTERED
+from services.availability.storage.event import (
+    AFTER,
+    NEWEST,
+    NEWEST_OF_BOOKING,
+    NUMBERS,
+    OF_BOOKING,
+    OLDEST,
+)
 from services.availability.storage.feed import FEED
-from services.availability.storage.ledger import ANSWER, ANSWER_AND_BOOKING, parameters_of_create
-from services.availability.storage.purge import PURGE
+from services.availability.storage.group import day_arrays, lock_number
+from services.availability.storage.ledger import ANSWER_AND_BOOKING
+from services.availability.storage.overdue import OVERDUE
+from services.availability.storage.purge import EXPIRED, PURGE, TRIM
+from services.availability.storage.record import Records, array, day_records, written
 from services.availability.storage.session import options_for
-from services.availability.storage.statement import CHANGE, CREATE
 from shared.slots.quantum import instant
 from tests.integration.availability.database import migrated_database
 from tests.integration.availability.entry import MONDAY, NOW, booking, key
@@ -28,36 +42,54 @@ from tests.stores import PostgresServer
 CROWDED = "org-crowded"
 QUIET = "org-quiet"
 EMPTY = "org-empty"
+MOST = 5_000
 
-# A tenth of all on one resource, 200 cancelled bookings on each of its days.
+# A tenth of all on one resource, 200 cancelled bookings on each of its days; now and then a
+# block, one that waits, one that came to nothing.
 _FILL = """
-insert into days
+insert into days (organization_id, resource_id, day, busy, version)
   select 'org-crowded', 'r' || r, date '2027-03-01' + d, repeat('10', 48)::bit(96), 1
   from generate_series(0, 199) r, generate_series(0, 99) d;
-insert into bookings
-  select 'org-crowded', 'b' || n, case when n % 10 = 0 then 2 else 1 end, 0, 'e' || n % 7, 'E',
-    timestamptz '2027-03-01' + n * interval '15 minutes',
+insert into bookings (organization_id, booking_id, state, revision, event_type_id,
+    event_type_title, start_time, end_time, booker_id, booker_name, booker_email, location,
+    time_zone, cancel_reason, created_at, updated_at, kind, due_at)
+  select 'org-crowded', 'b' || n,
+    case when n % 10 = 0 then 2 when n % 500 = 1 then 3 + n / 500 % 5 else 1 end, 0,
+    'e' || n % 7, 'E', timestamptz '2027-03-01' + n * interval '15 minutes',
     timestamptz '2027-03-01' + (n + 1) * interval '15 minutes', 'p' || n % 1000, '', '', '', '',
-    '', now(), now()
+    '', now(), now(), case when n % 500 = 3 then 2 else 1 end,
+    case when n % 2500 = 1 then timestamptz '2027-03-01' + n * interval '15 minutes' end
   from generate_series(0, 29999) n;
-insert into booking_items
+insert into booking_items (organization_id, booking_id, ordinal, resource_id, units,
+    first_quantum, stop_quantum, start_time)
   select 'org-crowded', 'b' || n, 1, 'r' || case when n % 10 = 0 then 0 else n % 200 end, 1, n,
     n + 1, timestamptz '2027-03-01' + n * interval '15 minutes'
   from generate_series(0, 29999) n;
+insert into booking_history (organization_id, booking_id, revision, event, state, actor, reason,
+    created_at)
+  select 'org-crowded', 'b' || n, 0, 'created', 1, '', '', now()
+  from generate_series(0, 29999) n;
+insert into booking_history (organization_id, booking_id, revision, event, state, actor, reason,
+    created_at)
+  select 'org-crowded', 'b7', n, 'rescheduled', 1, '', '', now()
+  from generate_series(1, 2000) n;
 insert into request_keys
   select 'org-crowded', 'CreateBooking', gen_random_uuid(), '', '',
     now() - n * interval '1 minute'
   from generate_series(0, 9999) n;
-insert into feeds values ('org-crowded', 30000);
-insert into outbox
+insert into capacities
+  select 'org-crowded', 'pool' || n, 9, 1 from generate_series(0, 9999) n;
+insert into feeds (organization_id, number) values ('org-crowded', 30000);
+insert into outbox (organization_id, feed, ordinal, kind, booking_id, payload, created_at)
   select case when n % 3 = 0 then 'org-quiet' else 'org-crowded' end, n, 0, 'created', 'b' || n,
     jsonb_build_object('days', jsonb_build_array(
-      jsonb_build_array('r1', date '2027-03-08', repeat('10', 48)))), now()
+      jsonb_build_array('r1', date '2027-03-08', repeat('10', 48)))),
+    now() - (30000 - n) * interval '1 minute'
   from generate_series(1, 30000) n;
-insert into days
+insert into days (organization_id, resource_id, day, busy, version)
   select 'org-quiet', 'r0', date '2027-03-08' + d, repeat('10', 48)::bit(96), 1
   from generate_series(0, 2) d;
-insert into feeds values ('org-quiet', 1);
+insert into feeds (organization_id, number) values ('org-quiet', 1);
 """
 
 
@@ -67,6 +99,7 @@ def filters(**fields: Any) -> BookingFilter:
         "booker_id": "",
         "event_type_id": "",
         "state": None,
+        "kind": BookingKind.BOOKING,
         "start_after": None,
         "start_before": None,
     }
@@ -74,50 +107,143 @@ def filters(**fields: Any) -> BookingFilter:
 
 
 def page(**fields: Any) -> tuple[LiteralString, Mapping[str, Any]]:
-    return page_query(filters(**fields), Cursor(instant(MONDAY), "b700"), 51)
+    return page_query(filters(**fields), Cursor(instant(MONDAY), "b700"), 51, MOST)
+
+
+def creation(organization: str, first: int, stop: int, resources: list[str]) -> dict[str, Any]:
+    """Every statement of a group that has one booking to make, and its parameters."""
+    made = booking(organization, first, stop, resources=resources)
+    call = key(organization)
+    keys = [
+        DayKey(name, day)
+        for name in resources
+        for day in range((MONDAY + first) // 96, (MONDAY + stop - 1) // 96 + 1)
+    ]
+    records = Records()
+    change = Change(made, Event.CREATED, Note("ann"), b"answer")
+    records.add(call, Decided(b"answer", change, is_new=True, kind="created"))
+    days = day_records((day, DayState(1, 0)) for day in keys)
+    records.announce(days, [])
+    org = {"org": organization}
+    return {
+        "create: lock keys": (statement.LOCK_KEYS, {"locks": array([lock_number(call)])}),
+        "create: answers": (
+            statement.ANSWERS,
+            org | {"methods": array([call.method]), "requests": array([call.request_id])},
+        ),
+        "create: namesakes": (statement.NAMESAKES, org | {"ids": array([made.booking_id])}),
+        "create: lock days": (statement.LOCK_DAYS, org | day_arrays(keys)),
+        "create: booking": (statement.CREATE_BOOKINGS, org | {"rows": written(records.bookings)}),
+        "create: items": (statement.CREATE_ITEMS, org | {"rows": written(records.items)}),
+        "create: history": (statement.HISTORY, org | {"rows": written(records.history)}),
+        "create: number": (statement.NEXT_NUMBER, org),
+        "create: keys": (statement.KEYS, org | {"rows": written(records.keys)}),
+        "create: days": (statement.CHANGE_DAYS, org | {"rows": written(days)}),
+        "create: outbox": (statement.OUTBOX, org | {"rows": written(records.events)}),
+    }
+
+
+def changing() -> dict[str, Any]:
+    """What else the ledger does to bookings, pools and days that there are."""
+    found = booking(CROWDED, 7, 8, resources=["r7"], booking_id="b7")
+    moved = found.rescheduled(found.start, found.end, found.items, NOW)
+    records = Records()
+    change = Change(moved, Event.RESCHEDULED, Note(), b"")
+    records.add(None, Decided(b"", change, is_moved=True, kind="rescheduled"))
+    org = {"org": CROWDED}
+    pools = {"resources": array(["pool7", "pool8"])}
+    one = {"resource": "r7"}
+    return {
+        "change: lock": (statement.LOCK_BOOKINGS, org | {"ids": array(["b7", "b8"])}),
+        "change: booking": (
+            statement.CHANGE_BOOKINGS,
+            org | {"rows": written([*records.changes.values()])},
+        ),
+        "change: items": (statement.MOVE_ITEMS, org | {"rows": written(records.moves["b7"])}),
+        "pool: make": (statement.MAKE_CAPACITIES, org | pools),
+        "pool: share": (statement.SHARE_CAPACITIES, org | pools),
+        "pool: lock": (statement.LOCK_CAPACITY, org | {"resource": "pool7"}),
+        "pool: change": (statement.CHANGE_CAPACITY, org | {"resource": "pool7", "units": 3}),
+        "pool: days": (statement.LOCK_ALL_DAYS, org | one),
+        "rebuild: occupying": (
+            statement.OCCUPYING,
+            org
+            | one
+            | {
+                "from": instant(MONDAY),
+                "until": instant(MONDAY) + timedelta(days=2),
+                "first": 0,
+                "stop": 30_000,
+                "states": array([1, 3]),
+            },
+        ),
+    }
 
 
 DAYS = {"first": date(2027, 3, 8), "last": date(2027, 3, 10)}
+ORG = {"org": CROWDED}
 KEY = {
     "org": CROWDED,
     "method": "CreateBooking",
     "request": "0190b5c4-7d2e-7cc3-98c4-dc0c0c07398f",
 }
-CREATION = {
-    **parameters_of_create(
-        key(CROWDED),
-        booking(CROWDED, 10 * 9600, 10 * 9600 + 200, resources=["r1", "r2"]),
-        b"answer",
-    ),
-    "patience": "1000",
-}
-CHANGING = CREATION | {"id": "b7", "revision": 1, "reason": "", "event": "cancelled", "state": 2}
 
 STATEMENTS: dict[str, tuple[LiteralString, Mapping[str, Any]]] = {
-    "days of a resource": (OF_RESOURCE, {"org": CROWDED, "resource": "r1"} | DAYS),
-    "days of resources": (OF_RESOURCES, {"org": CROWDED, "resources": ["r1", "r2"]} | DAYS),
+    "days of a resource": (OF_RESOURCE, ORG | {"resource": "r1"} | DAYS),
+    "days of resources": (OF_RESOURCES, ORG | {"resources": ["r1", "r2"]} | DAYS),
     "scattered days of resources": (
         SCATTERED,
-        {
-            "org": CROWDED,
+        ORG
+        | {
             "resources": ["r1", "r2"],
             "days": [date(1970, 1, 2), date(2027, 3, 8), date(9998, 12, 30)],
         },
     ),
-    "an answer": (ANSWER, KEY),
+    "capacities": (CAPACITIES, ORG | {"resources": ["pool1", "pool2"]}),
+    "an answer": (statement.ANSWER, KEY),
     "an answer and a booking": (ANSWER_AND_BOOKING, KEY | {"id": "b7"}),
     "feed": (FEED, {"orgs": [CROWDED, QUIET], "positions": [29_990, 29_995], "limit": 1_000}),
-    "a booking": (ONE, {"org": CROWDED, "id": "b7"}),
-    "create": (CREATE, CREATION),
-    "change": (CHANGE, CHANGING),
+    "a booking": (ONE, ORG | {"id": "b7"}),
+    "newest history": (
+        NEWEST_OF_BOOKING,
+        ORG | {"id": "b7", "revision": 1990, "start": NOW, "end": NOW, "limit": 100},
+    ),
+    "history": (OF_BOOKING, ORG | {"id": "b7", "revision": 1000, "limit": 51}),
+    "events": (AFTER, ORG | {"feed": 20_000, "ordinal": 0, "limit": 20}),
+    "newest event": (NEWEST, ORG),
+    "oldest event": (OLDEST, ORG),
+    "numbers": (NUMBERS, {"orgs": [CROWDED, QUIET, EMPTY]}),
+    "overlaps": (
+        OVERLAPPING,
+        ORG
+        | {
+            "resource": "r0",
+            "from": instant(MONDAY) - timedelta(hours=20),
+            "until": instant(MONDAY) + timedelta(hours=20),
+            "first": 0,
+            "stop": 30_000,
+            "states": [1, 3],
+            "limit": 20,
+        },
+    ),
+    "overdue": (OVERDUE, {"now": NOW + timedelta(days=100), "limit": 20}),
     "purge": (PURGE, {"kept": timedelta(hours=25), "batch": 1_000}),
-    "bookings of a resource": page(resource_id="r0"),
-    "bookings of a booker": page(booker_id="p7"),
-    "bookings of an event type": page(event_type_id="e1"),
-    "bookings of a time": page(start_after=NOW, start_before=NOW + timedelta(days=30)),
-    "confirmed bookings": page(state=BookingState.CONFIRMED),
-    "cancelled bookings": page(state=BookingState.CANCELLED),
-    "cancelled bookings of a resource": page(resource_id="r0", state=BookingState.CANCELLED),
+    "purge: organizations": (EXPIRED, {"kept": timedelta(hours=168), "batch": 1_000}),
+    "purge: events": (TRIM, ORG | {"kept": timedelta(hours=168), "numbers": 100}),
+    **creation(CROWDED, 10 * 9600, 10 * 9600 + 200, ["r1", "r2"]),
+    **changing(),
+}
+# By age, over all organizations.
+_BY_AGE = ("purge", "purge: organizations", "overdue")
+# The others read what they change.
+_PAGES = {
+    "purge": 5_000,
+    "purge: organizations": 1_200,
+    "purge: events": 700,
+    "pool: days": 500,
+    "events": 500,
+    "create: booking": 100,
+    "overlaps": 100,
 }
 
 
@@ -128,7 +254,7 @@ class Plans:
         self._connection = connection
         self._prepared: dict[str, tuple[sql.Identifier, list[str]]] = {}
 
-    def prepare(self, name: str, statement: str, parameters: Mapping[str, Any]) -> None:
+    def prepare(self, name: str, text: str, parameters: Mapping[str, Any]) -> None:
         """Makes the plan that every later execution uses."""
         names: list[str] = []
 
@@ -137,10 +263,10 @@ class Plans:
                 names.append(found[1])
             return f"${names.index(found[1]) + 1}"
 
-        text: Any = re.sub(r"%\((\w+)\)s", numbered, statement)
+        body: Any = re.sub(r"%\((\w+)\)s", numbered, text)
         self._prepared[name] = sql.Identifier(name), names
         self._connection.execute(
-            sql.SQL("prepare {} as ").format(sql.Identifier(name)) + sql.SQL(text)
+            sql.SQL("prepare {} as ").format(sql.Identifier(name)) + sql.SQL(body)
         )
         self._connection.execute(sql.SQL("explain ") + self._call(name, parameters))
 
@@ -171,10 +297,39 @@ def plans(postgres_server: PostgresServer) -> Iterator[Plans]:
         options: dict[str, Any] = options_for(url, timedelta(seconds=20), lookups_only=True)
         with psycopg.connect(**(options | {"prepare_threshold": None})) as connection:
             found = Plans(connection)
-            for name, (statement, parameters) in STATEMENTS.items():
-                found.prepare(name, statement, parameters)
+            for name, (text, parameters) in (STATEMENTS | dict(listings())).items():
+                found.prepare(name, text, parameters)
             connection.execute(_FILL)
             yield found
+
+
+def listings() -> Iterator[tuple[str, tuple[LiteralString, Mapping[str, Any]]]]:
+    """A list by every combination of filters, called by the index that it must walk."""
+    range_ = {"start_after": NOW, "start_before": NOW + timedelta(days=200)}
+    for resource, booker, event_type, state, kind, times in itertools.product(
+        ("", "r0"), ("", "p7"), ("", "e1"), (None, *BookingState), BookingKind, ({}, range_)
+    ):
+        index = "bookings_by_start"
+        if kind is BookingKind.BLOCK:
+            index = "bookings_blocks"
+        elif state in {BookingState.PENDING, BookingState.PROVISIONAL}:
+            index = "bookings_open"
+        elif resource:
+            index = "booking_items_by_resource"
+        elif booker:
+            index = "bookings_by_booker"
+        elif event_type:
+            index = "bookings_by_event_type"
+        elif state is BookingState.CANCELLED:
+            index = "bookings_cancelled"
+        elif state in {BookingState.DECLINED, BookingState.EXPIRED}:
+            index = "bookings_lapsed"
+        given = (resource, booker, event_type, state and state.name, kind.name, *times)
+        fields = {"resource_id": resource, "booker_id": booker, "event_type_id": event_type}
+        yield (
+            f"{index}: list by {' '.join(filter(None, given))}",
+            page(**fields, state=state, kind=kind, **times),
+        )
 
 
 @pytest.mark.parametrize("name", STATEMENTS)
@@ -183,14 +338,27 @@ def test_rows_are_looked_up_though_the_plan_was_made_on_empty_tables(
 ) -> None:
     plan = plans.explained(name, STATEMENTS[name][1])
 
-    touched = [node for node in plan if "Relation Name" in node and "Scan" in node["Node Type"]]
-    assert touched
-    for node in touched:
+    for node in scans(plan):
         by_place = node["Node Type"] == "Tid Scan"  # the purge's rows, found by its index before
-        assert by_place or "organization_id" in node["Index Cond"] or name == "purge", node
-    # The purge deletes a thousand; a list reads 51, the items of each and what it skips.
-    most = 5_000 if name == "purge" else 2_000 if "bookings" in name else 60
-    assert pages(plan) <= most
+        by_key = "organization_id" in node.get("Index Cond", "")
+        assert by_place or by_key or (name in _BY_AGE and "Index Cond" in node), node
+    assert pages(plan) <= _PAGES.get(name, 60)
+
+
+def test_every_list_walks_the_index_that_leaves_out_most(plans: Plans) -> None:
+    for name, (_, parameters) in listings():
+        plan = plans.explained(name, parameters)
+
+        index, _, _ = name.partition(":")
+        walked = [node for node in scans(plan) if node["Index Name"] == index]
+        assert len(walked) == 1, name
+        assert all("organization_id" in node["Index Cond"] for node in scans(plan)), name
+        # In the order of the list, and stopped when it is full: whatever sorts reads all.
+        assert walked[0]["Actual Rows"] <= MOST
+        sorts = [node for node in plan if "Sort" in node["Node Type"]]
+        assert all(node["Actual Rows"] <= 10 for node in sorts), name  # the items of a booking
+        # One page of the index tells of a hundred rows, and each row is looked up.
+        assert pages(plan) <= 4.5 * walked[0]["Actual Rows"] + 51 * 8 + 60, name
 
 
 def test_a_look_at_the_feed_goes_straight_to_what_is_new(plans: Plans) -> None:
@@ -208,8 +376,14 @@ def test_a_look_at_the_feed_goes_straight_to_what_is_new(plans: Plans) -> None:
     assert scan["Actual Rows"] * scan["Actual Loops"] == 1_000
 
 
-def pages(plan: list[Mapping[str, Any]]) -> int:
-    return int(plan[0]["Shared Hit Blocks"]) + int(plan[0]["Shared Read Blocks"])
+def test_events_are_read_from_the_position_on_and_no_further_than_a_page(plans: Plans) -> None:
+    idle = plans.explained("events", ORG | {"feed": 30_000, "ordinal": 0, "limit": 65})
+    behind = plans.explained("events", ORG | {"feed": 0, "ordinal": 0, "limit": 65})
+
+    assert pages(idle) <= 20
+    read = [node for node in scans(behind) if node["Index Name"] == "outbox_pkey"]
+    assert sum(node["Actual Rows"] for node in read) == 65
+    assert pages(behind) <= 65 * 20
 
 
 def test_history_costs_a_read_no_page(plans: Plans) -> None:
@@ -224,24 +398,32 @@ def test_history_costs_a_read_no_page(plans: Plans) -> None:
 
 def test_history_costs_a_booking_a_page_of_depth_at_most_per_index(plans: Plans) -> None:
     def made(organization: str) -> int:
-        entry = booking(organization, 5, 6, resources=["r0"])
-        parameters = parameters_of_create(key(organization), entry, b"answer")
-        plan = plans.explained("create", {**parameters, "patience": "1000"})
-        assert any(node.get("Tuples Inserted") for node in plan)
-        return pages(plan)
+        statements = creation(organization, 5, 6, ["r0"])
+        found = {name: plans.explained(name, given) for name, (_, given) in statements.items()}
+        assert any(node.get("Index Name") == "days_pkey" for node in found["create: days"])
+        return sum(map(pages, found.values()))
 
-    assert abs(made(CROWDED) - made(QUIET)) <= 10
+    assert abs(made(CROWDED) - made(QUIET)) <= 12
 
 
 def test_a_days_updates_stay_on_its_page(database_url: str) -> None:
     counted = "select n_tup_upd, n_tup_hot_upd from pg_stat_xact_user_tables where relname = 'days'"
     options: dict[str, Any] = options_for(database_url, timedelta(seconds=20), lookups_only=True)
     with psycopg.connect(**options) as connection, connection.transaction(force_rollback=True):
-        for number in range(40):
-            entry = booking(EMPTY, 2 * number, 2 * number + 2)
-            made = {**parameters_of_create(key(EMPTY), entry, b""), "patience": "1000"}
-            connection.execute(CREATE, made)
-            connection.execute(CREATE, made)
+        connection.execute(statement.NEXT_NUMBER, {"org": EMPTY})
+        day = DayKey("studio-a", MONDAY // 96)
+        for turn in range(41):
+            rows = written(day_records([(day, DayState((1 << turn + 1) - 1, 0))]))
+            text = statement.CHANGE_DAYS if turn else statement.CREATE_DAYS
+            connection.execute(text, {"org": EMPTY, "rows": rows})
         row = connection.execute(counted).fetchone()
 
     assert row == (40, 40)
+
+
+def scans(plan: list[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    return [node for node in plan if "Relation Name" in node and "Scan" in node["Node Type"]]
+
+
+def pages(plan: list[Mapping[str, Any]]) -> int:
+    return int(plan[0]["Shared Hit Blocks"]) + int(plan[0]["Shared Read Blocks"])
