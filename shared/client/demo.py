@@ -1,4 +1,4 @@
-"""Data to try things with: two studios and two pieces of equipment in Berlin."""
+"""Data to try things with: two studios, two pieces of equipment and microphones in Berlin."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Final
 
+from holdfast.availability.v1.availability_pb2 import GetCapacityRequest, SetCapacityRequest
 from holdfast.catalog.v1 import event_type_pb2, link_pb2, resource_pb2, schedule_pb2
 from holdfast.common.v1.time_pb2 import TimeWindow
 from shared.client.client import Client, new_request_id
@@ -47,6 +48,8 @@ async def load_demo(client: Client) -> Loaded:
         await _create_event_type(client, loaded, event_type)
     for resource_id, event_type_id in _LINKS:
         await _link(client, resource_id, event_type_id)
+    for resource_id, units in _UNITS:
+        await _count(client, resource_id, units)
     return loaded
 
 
@@ -98,6 +101,19 @@ async def _link(client: Client, resource_id: str, event_type_id: str) -> None:
         await client.call(client.catalog.Link, request)
     except HoldfastError as error:
         if error.reason != "NOT_FOUND":  # somebody deleted one side: that stands
+            raise
+
+
+async def _count(client: Client, resource_id: str, units: int) -> None:
+    """Says how many there are, unless somebody has: a pool has 1 until then."""
+    name = {"organization_id": client.organization_id, "resource_id": resource_id}
+    try:
+        found = await client.call(client.availability.GetCapacity, GetCapacityRequest(**name))
+        if found.capacity.units == 1:
+            request = SetCapacityRequest(**name, request_id=new_request_id(), units=units)
+            await client.call(client.availability.SetCapacity, request)
+    except HoldfastError as error:
+        if error.reason != "NOT_FOUND":  # somebody deleted it: that stands
             raise
 
 
@@ -177,6 +193,16 @@ _RESOURCES: Final = (
         description="A stage piano with 88 keys.",
         time_zone=_ZONE,
     ),
+    resource_pb2.Resource(
+        resource_id="microphone",
+        name="Microphones",
+        type=resource_pb2.RESOURCE_TYPE_EQUIPMENT,
+        description="Six alike, for sessions in the studios.",
+        time_zone=_ZONE,
+        schedule_id="studio-hours",
+        pool=True,
+        standalone=False,
+    ),
 )
 
 _EVENT_TYPES: Final = (
@@ -211,8 +237,10 @@ _EVENT_TYPES: Final = (
     ),
 )
 
+_UNITS: Final = (("microphone", 6),)
+
 _LINKS: Final = (
-    *((studio, f"session{kind}") for studio in ("studio-a", "studio-b")
+    *((resource, f"session{kind}") for resource in ("studio-a", "studio-b", "microphone")
       for kind in ("-1h", "-5h", "")),
     *((piece, "rental") for piece in ("shure-sm7b", "keyboard-fp88")),
 )  # fmt: skip

@@ -1,4 +1,4 @@
-"""Watches of bookings through the client, on servers that fail as a test wants."""
+"""Watches of bookings through the client: on a real service, and on servers that fail."""
 
 from __future__ import annotations
 
@@ -9,13 +9,20 @@ from typing import Any
 import grpc
 import pytest
 
-from holdfast.availability.v1.booking_event_pb2 import BOOKING_EVENT_KIND_CREATED, BookingEvent
+from holdfast.availability.v1.booking_event_pb2 import (
+    BOOKING_EVENT_KIND_CANCELLED,
+    BOOKING_EVENT_KIND_CREATED,
+    BookingEvent,
+)
 from holdfast.availability.v1.booking_pb2 import Booking, WatchBookingsResponse
+from shared.client.address import Address
 from shared.client.booking_watch import BookingsEvent
 from shared.client.client import Client
 from shared.client.failure import HoldfastError
+from shared.client.watch_event import WatchKind
+from tests.contract.client.conftest import CountingClient, ServeAvailability
 from tests.contract.client.fault import refuse, spoken
-from tests.contract.client.world import soon
+from tests.contract.client.world import HOUR, NOON, book, cancel, soon
 
 
 def _told(token: bytes, booking_id: str = "") -> WatchBookingsResponse:
@@ -34,6 +41,75 @@ async def _taken(watch: AsyncIterator[BookingsEvent], count: int) -> list[tuple[
     return [
         (event.event.booking_id if event.event else event.kind.name, event.resume_token)
         for event in found
+    ]
+
+
+async def _happened(watch: AsyncIterator[BookingsEvent], count: int) -> list[BookingsEvent]:
+    """The next so many events, whatever else is told between."""
+    found: list[BookingsEvent] = []
+    async with asyncio.timeout(20):
+        while len(found) < count:
+            if (event := await anext(watch)).event:
+                found.append(event)
+    return found
+
+
+def _named(events: list[BookingsEvent]) -> list[tuple[str, int, int]]:
+    """Each event's booking, revision and kind."""
+    return [
+        (event.event.booking_id, event.event.revision, event.event.kind)
+        for event in events
+        if event.event
+    ]
+
+
+async def test_what_happens_is_told_in_order_and_again_after_a_token(
+    ann: CountingClient, ben: CountingClient
+) -> None:
+    watch = ann.watch_bookings()
+    assert (await soon(anext(watch))).kind is WatchKind.LIVE
+
+    first = await book(ben, NOON)
+    second = await book(ben, NOON + HOUR)
+    await cancel(ben, first)
+    events = await _happened(watch, 3)
+
+    expected = [
+        (first, 0, BOOKING_EVENT_KIND_CREATED),
+        (second, 0, BOOKING_EVENT_KIND_CREATED),
+        (first, 1, BOOKING_EVENT_KIND_CANCELLED),
+    ]
+    assert _named(events) == expected
+    again = await _happened(ben.watch_bookings(after=events[0].resume_token), 2)
+    assert _named(again) == expected[1:]
+    whole = await _happened(ben.watch_bookings(from_oldest=True), 3)
+    assert _named(whole) == expected
+
+
+async def test_no_event_is_missed_while_the_service_is_away(
+    serve_availability: ServeAvailability, organization_id: str, unused_tcp_port: int
+) -> None:
+    place = f"127.0.0.1:{unused_tcp_port}"
+    async with (
+        serve_availability() as beside,
+        Client({"availability": Address(beside, "the test")}, organization_id) as other,
+        Client({"availability": Address(place, "the test")}, organization_id) as client,
+    ):
+        watch = client.watch_bookings()
+        async with serve_availability(listen=place):
+            assert (await soon(anext(watch))).kind is WatchKind.LIVE
+            first = await book(other, NOON)
+            told = await _happened(watch, 1)
+        assert (await soon(anext(watch))).kind is WatchKind.STALE
+        second = await book(other, NOON + HOUR)
+        await cancel(other, second)
+        async with serve_availability(listen=place):
+            told += await _happened(watch, 2)
+
+    assert [(name, revision) for name, revision, _ in _named(told)] == [
+        (first, 0),
+        (second, 0),
+        (second, 1),
     ]
 
 

@@ -25,7 +25,11 @@ _CLOCK_START = "2027-03-01T08:00:00Z"
 def town() -> Iterator[Running]:
     """A whole system whose clock began on 1 March 2027."""
     folder = Path(tempfile.mkdtemp(prefix="holdfast-test-"))
-    variables = {"HOLDFAST_CLOCK_START": _CLOCK_START, "HOLDFAST_THROWAWAY_DATA": "1"}
+    variables = {
+        "HOLDFAST_ADMINISTRATION": "1",
+        "HOLDFAST_CLOCK_START": _CLOCK_START,
+        "HOLDFAST_THROWAWAY_DATA": "1",
+    }
     with system(folder / "data", variables=variables) as running:
         yield running
         running.stop()

@@ -36,16 +36,27 @@ _ORDER = (
     "holdfast resources update",
     "holdfast link",
     "holdfast unlink",
+    "holdfast capacity",
     "holdfast month",
     "holdfast slots",
+    "holdfast find",
     "holdfast watch",
     "holdfast day",
     "holdfast hold",
     "holdfast book",
     "holdfast bookings list",
     "holdfast bookings show",
-    "holdfast bookings cancel",
+    "holdfast history",
+    "holdfast confirm",
+    "holdfast decline",
+    "holdfast reschedule",
+    "holdfast complete",
+    "holdfast cancel",
+    "holdfast block",
+    "holdfast blocks",
+    "holdfast events",
     "holdfast verify",
+    "holdfast rebuild",
     "holdfast doctor",
     "holdfast event-types delete",
     "holdfast event-types undelete",
@@ -53,7 +64,16 @@ _ORDER = (
     "holdfast resources undelete",
 )
 # They go on until somebody ends them.
-_ENDLESS = {"watch", "hold"}
+_ENDLESS = {"watch", "hold", "events"}
+# Which booking a command is for, where any would not do; HOUR is another one each time.
+_BOOK = "book studio-b 2027-04-01THOUR:00 --duration 60"
+_BOOKED_BY = {
+    "holdfast confirm": f"{_BOOK} --provisional 15m",
+    "holdfast decline": f"{_BOOK} --event-type audition",
+    # Before the clock of the tests began.
+    "holdfast complete": "book studio-b 2027-02-28THOUR:00 --duration 60 --override backdated",
+}
+_AUDITION = "event-types create audition --title Audition --duration 60 --requires-confirmation"
 # It works on a data folder, and has tests of its own.
 _APART = {"holdfast wipe"}
 
@@ -74,15 +94,17 @@ def test_every_example_of_help_works(desk: Desk) -> None:
     examples = dict(_examples(root(), "holdfast"))
     assert set(examples) == {*_ORDER, *_APART}
     hours = iter(range(8, 22))
+    desk.ok(*_AUDITION.split())
+    desk.ok("link", "studio-b", "audition")
 
     ran: set[str] = set()
-    for example in (example for path in _ORDER for example in examples[path]):
+    for path, example in [(each, example) for each in _ORDER for example in examples[each]]:
         if example in ran:
             continue
         ran.add(example)
         if "BOOKING" in example.split():
-            start = f"2027-04-01T{next(hours):02d}:00"
-            booked = desk.json("book", "studio-b", start, "--duration", "60")
+            making = _BOOKED_BY.get(path, f"{_BOOK} --event-type session-1h")
+            booked = desk.json(*making.replace("HOUR", f"{next(hours):02d}").split())
             example = example.replace("BOOKING", booked["booking_id"])  # noqa: PLW2901
         done = desk.run(*shlex.split(example)[1:])
 

@@ -96,7 +96,7 @@ def test_a_booking_takes_its_starts_out_of_a_watch_and_a_cancellation_brings_the
         first = _changes(watch, 10)
         booked = desk.json("book", "studio-a", _ONE, "--duration", "60")
         gone = _changes(watch, 5)
-        desk.ok("bookings", "cancel", booked["booking_id"])
+        desk.ok("cancel", booked["booking_id"])
         back = _changes(watch, 5)
 
         assert watch.end(signal.SIGINT) == 130
