@@ -129,16 +129,11 @@ async def killed(folder: Path, *, times: int, seed: int, progress: Progress = si
             )
             for number in range(times):
                 workload = Workload(scene, recorder, seed + number, Manners(clients=16))
-                is_busy = asyncio.Event()
-                workload.progress = partial(_after, _UNTIL_KILLED, is_busy)
-                load = asyncio.create_task(workload.run(_FOR_EVER))
-                await is_busy.wait()
-                kills += bool(fault.kill(folder / "cluster"))
-                await asyncio.to_thread(_stopped, server)
-                server = await asyncio.to_thread(EmbeddedPostgres.start, folder)
-                load.cancel()
-                with suppress(asyncio.CancelledError):
-                    await load
+                async with _busy(workload):
+                    kills += bool(fault.kill(folder / "cluster"))
+                    _stopped(server)
+                    # Not in a thread: the kernel ends a child with the thread that started it.
+                    server = EmbeddedPostgres.start(folder)
                 progress(number + 1)
         proof = await judged(scene)
     finally:
@@ -269,6 +264,20 @@ async def scenes(url: str) -> AsyncIterator[Callable[[], Scene]]:
             return scene
 
         yield another
+
+
+@asynccontextmanager
+async def _busy(workload: Workload) -> AsyncIterator[None]:
+    """Clients at work, who have been for a while."""
+    is_busy = asyncio.Event()
+    workload.progress = partial(_after, _UNTIL_KILLED, is_busy)
+    load = asyncio.create_task(workload.run(_FOR_EVER))
+    try:
+        await is_busy.wait()
+        yield
+    finally:
+        workload.stop()
+        await load
 
 
 def _after(operations: int, event: asyncio.Event, left: int) -> None:

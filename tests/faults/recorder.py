@@ -54,8 +54,11 @@ class Recorder:
         sent = getattr(stub, method)(request, timeout=_PATIENCE_SECONDS)
         if give_up_after is not None:
             asyncio.get_running_loop().call_later(give_up_after, sent.cancel)
-        outcome = await _outcome(sent)
-        self.history.calls.append(Call(method, request, started, time.monotonic(), outcome))
+        outcome: Outcome = Lost(grpc.StatusCode.CANCELLED)
+        try:
+            outcome = await _outcome(sent)
+        finally:
+            self.history.calls.append(Call(method, request, started, time.monotonic(), outcome))
         return outcome
 
 

@@ -67,8 +67,10 @@ class Refusals:
 
     def see(self, moment: Moment, replay: Replay) -> None:
         """Looks at the state after an event."""
+        is_resized = moment.event.kind == "capacity"
         for claim in self._open:
-            if not claim.is_explained and not moment.touched.isdisjoint(claim.quanta):
+            concerns = is_resized or not moment.touched.isdisjoint(claim.quanta)
+            if concerns and not claim.is_explained:
                 claim.is_explained = claim.holds(replay)
         if moment.is_end:
             self._admit(moment.feed, replay)

@@ -80,6 +80,10 @@ class Workload:
                 source = random.Random(f"{self.seed}/{number}")
                 group.create_task(self._client(source))
 
+    def stop(self) -> None:
+        """Lets ``run`` return once what is under way is answered."""
+        self._left = 0
+
     async def _client(self, source: random.Random) -> None:
         names, weights = list(_MIX), list(_MIX.values())
         while self._left > 0:
