@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import uuid
 from datetime import UTC, datetime
 from typing import Any
 
@@ -9,8 +11,13 @@ import grpc
 import pytest
 
 from holdfast.availability.v1 import booking_pb2
+from holdfast.availability.v1.booking_pb2 import BOOKING_KIND_BLOCK, BOOKING_KIND_BOOKING
+from services.availability.app.port import BookingFilter
+from services.availability.domain.booking import BookingKind, BookingState
+from services.availability.storage import booking as storage
 from shared.runtime.page import encode_token
-from tests.contract.availability.world import HOUR, Caller, FakeCatalog, stamp
+from tests.contract.availability.world import HOUR, Caller, FakeCatalog, interval, stamp
+from tests.integration.availability.database import opened, rows
 
 NINE = datetime(2027, 3, 8, 9, tzinfo=UTC)
 
@@ -178,3 +185,132 @@ async def test_a_page_holds_though_a_row_before_it_goes(filled: Caller) -> None:
     )
 
     assert [booking.booking_id for booking in rest.bookings] == ["c", "d"]
+
+
+STATES = {
+    "CONFIRMED": 1,
+    "CANCELLED": 2,
+    "PENDING": 3,
+    "PROVISIONAL": 4,
+    "DECLINED": 5,
+    "EXPIRED": 6,
+    "COMPLETED": 7,
+}
+
+
+@pytest.fixture
+async def varied(caller: Caller, catalog: FakeCatalog, availability_url: str) -> Caller:
+    """Bookings in every state, and blocks, on two resources."""
+    for resource_id in ("studio-a", "studio-b"):
+        catalog.offer(caller.organization_id, resource_id)
+    number = itertools.count()
+    for resource_id, (state, value), booker_id in itertools.product(
+        ("studio-a", "studio-b"), STATES.items(), ("ann", "bob")
+    ):
+        name = f"{state}-{resource_id}-{booker_id}"
+        await caller.book(
+            NINE + next(number) * HOUR,
+            booking_id=name,
+            items=[booking_pb2.BookingItem(resource_id=resource_id)],
+            booker=booking_pb2.Booker(booker_id=booker_id),
+        )
+        # How they come about is others' business: what matters here is that they are found.
+        rows(
+            availability_url,
+            "update bookings set state = %s where organization_id = %s and booking_id = %s",
+            value,
+            caller.organization_id,
+            name,
+        )
+    for resource_id in ("studio-a", "studio-b"):
+        for name in ("block", "ended"):
+            start = NINE + next(number) * HOUR
+            request = booking_pb2.CreateBlockRequest(
+                organization_id=caller.organization_id,
+                request_id=str(uuid.uuid4()),
+                booking_id=f"{name}-{resource_id}",
+                resource_id=resource_id,
+                range=interval(start, start + HOUR),
+            )
+            await caller.send("CreateBlock", request)
+        await caller.cancel(f"ended-{resource_id}")
+    return caller
+
+
+@pytest.mark.parametrize("state", STATES)
+@pytest.mark.parametrize("page_size", [1, 50])
+async def test_a_state_is_found_alone_and_beside_other_filters(
+    varied: Caller, state: str, page_size: int
+) -> None:
+    for resource_id, booker_id in itertools.product(("", "studio-a"), ("", "bob")):
+        fields = {"state": STATES[state], "resource_id": resource_id, "booker_id": booker_id}
+        found, token = [], ""
+        while True:
+            answer = await varied.send(
+                "ListBookings", request(varied, page_size=page_size, page_token=token, **fields)
+            )
+            found += answer.bookings
+            token = answer.next_page_token
+            if not token:
+                break
+
+        assert [booking.booking_id for booking in found] == [
+            f"{state}-{resource}-{booker}"
+            for resource in ("studio-a", "studio-b")
+            for booker in ("ann", "bob")
+            if resource_id in {"", resource} and booker_id in {"", booker}
+        ]
+
+
+async def test_blocks_are_listed_apart(varied: Caller) -> None:
+    blocks = ["block-studio-a", "ended-studio-a"]
+
+    assert await listed(varied, resource_id="studio-a", kind=BOOKING_KIND_BLOCK) == blocks
+    assert await listed(varied, state=1, kind=BOOKING_KIND_BLOCK) == [*blocks[:1], "block-studio-b"]
+    assert await listed(varied, state=2, kind=BOOKING_KIND_BLOCK) == [*blocks[1:], "ended-studio-b"]
+    assert await listed(varied, booker_id="ann", kind=BOOKING_KIND_BLOCK) == []
+    for fields in ({}, {"kind": BOOKING_KIND_BOOKING}):
+        found = await listed(varied, resource_id="studio-a", **fields)
+        assert len(found) == 14
+        assert not set(found) & set(blocks)
+
+
+async def test_a_kind_alone_is_no_filter(caller: Caller) -> None:
+    refusal = await caller.refusal_of("ListBookings", request(caller, kind=BOOKING_KIND_BLOCK))
+
+    assert refusal.fields == ["resource_id"]
+
+
+@pytest.mark.parametrize("most", [1, 2, 3, 100])
+async def test_what_the_filters_leave_out_makes_pages_short_and_nothing_is_missed(
+    varied: Caller, availability_url: str, most: int
+) -> None:
+    # A page looks at few rows, which must never end a list before its end.
+    async with opened(availability_url) as database:
+        bookings = storage.PostgresBookings(database, most_walked=most)
+        for state, resource_id, booker_id in itertools.product(
+            BookingState, ("", "studio-b"), ("", "bob")
+        ):
+            filters = BookingFilter(
+                organization_id=varied.organization_id,
+                resource_id=resource_id,
+                booker_id=booker_id,
+                event_type_id="",
+                state=state,
+                kind=BookingKind.BOOKING,
+                start_after=NINE,
+                start_before=None,
+            )
+            whole = await bookings.page(filters, None, 100)
+            found, end = list(whole.bookings), whole.end
+            while end is not None:
+                page = await bookings.page(filters, end, 2)
+                assert len(page.bookings) <= 2
+                found += page.bookings
+                end = page.end
+            assert [booking.booking_id for booking in found] == [
+                f"{state.name}-{resource}-{booker}"
+                for resource in ("studio-a", "studio-b")
+                for booker in ("ann", "bob")
+                if resource_id in {"", resource} and booker_id in {"", booker}
+            ]
