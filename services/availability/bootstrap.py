@@ -2,34 +2,50 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from typing import Final
+from typing import Final, NamedTuple
 
 from holdfast.availability.v1 import availability_pb2_grpc, booking_pb2_grpc
+from services.availability.app import transition
+from services.availability.app.block import Block
 from services.availability.app.book import Book
-from services.availability.app.cancel import Cancel
+from services.availability.app.capacity import Capacities
 from services.availability.app.check_inventory import CheckInventory
 from services.availability.app.day_feed import DayFeed
+from services.availability.app.end_overdue import EndOverdue
+from services.availability.app.event_feed import EventFeed
+from services.availability.app.find_availability import FindAvailability
 from services.availability.app.find_slots import FindSlots
 from services.availability.app.get_booking import GetBooking
 from services.availability.app.list_bookings import ListBookings
+from services.availability.app.list_history import ListHistory
+from services.availability.app.organization_index import OrganizationIndexes
+from services.availability.app.port import Ledger
 from services.availability.app.read_days import ReadDays
+from services.availability.app.rebuild_day import RebuildDay
+from services.availability.app.reschedule import Reschedule
 from services.availability.app.verify import Verify
+from services.availability.app.watch_bookings import WatchBookings
 from services.availability.app.watch_days import WatchDays
 from services.availability.domain.day_change import ChangedDay
-from services.availability.rpc import booking_codec
+from services.availability.rpc import booking_codec, inventory_codec
+from services.availability.rpc.booking_servicer import BookingServicer
 from services.availability.rpc.errors import ERRORS
-from services.availability.rpc.servicer import AvailabilityServicer, BookingServicer
+from services.availability.rpc.servicer import AvailabilityServicer
 from services.availability.settings import AvailabilitySettings
 from services.availability.storage import migration
 from services.availability.storage.booking import PostgresBookings
 from services.availability.storage.database import Database
 from services.availability.storage.day import PostgresDays
+from services.availability.storage.day_range import PostgresRange
+from services.availability.storage.event import PostgresEvents, PostgresHistory
 from services.availability.storage.feed import PostgresFeed
 from services.availability.storage.inventory import PostgresInventory
 from services.availability.storage.ledger import PostgresLedger
+from services.availability.storage.overdue import PostgresOverdue
 from services.availability.storage.purge import keep_purging
+from services.availability.storage.writer import WriterTerms
 from services.availability.upstream.catalog import Catalog
 from services.availability.upstream.doorbell import Doorbell
 from shared.runtime.background import running
@@ -38,7 +54,21 @@ from shared.runtime.server import Service, Servicer
 NAME: Final = "availability"
 
 _PACKAGE: Final = "holdfast.availability.v1"
-_WRITES: Final = frozenset({"CreateBooking", "CancelBooking"})
+_WRITES: Final = frozenset(
+    {
+        "CreateBooking",
+        "CreateBlock",
+        "ConfirmBooking",
+        "DeclineBooking",
+        "CancelBooking",
+        "CompleteBooking",
+        "RescheduleBooking",
+        "SetCapacity",
+        "RebuildDay",
+    }
+)
+# For what is on its way to the store when the server stops.
+_LAST_SECONDS: Final = 5.0
 
 
 def migrate(settings: AvailabilitySettings) -> None:
@@ -61,13 +91,59 @@ async def wired(settings: AvailabilitySettings) -> AsyncIterator[Service]:
         catalog = Catalog(settings.catalog_address, fresh_seconds=settings.catalog_fresh_seconds)
         stack.push_async_callback(catalog.close)
         feed = DayFeed(PostgresFeed(following), PostgresDays(database), settings.day_terms())
-        tasks = [keep_purging(database), feed.run()]
+        indexes = OrganizationIndexes(feed, PostgresRange(database))
+        # Their own, too: watchers of events read as fast as they like.
+        telling = await _opened(stack, settings, connections=2)
+        events = EventFeed(PostgresEvents(telling), settings.clock())
         doorbell = Doorbell(settings.redis_url) if settings.redis_url else None
+
+        def noted(organization_id: str, days: Sequence[ChangedDay] | None) -> None:
+            feed.note(organization_id, days)
+            events.ring(organization_id)
+            if doorbell is not None:
+                doorbell.ring(organization_id)
+
+        terms = WriterTerms(most_waiting=settings.ledger_queue)
+        ledger = PostgresLedger(database, noted, terms)
+        stack.push_async_callback(ledger.close, _LAST_SECONDS)
+        ending = EndOverdue(PostgresOverdue(database), ledger, settings.clock())
+        tasks = [
+            keep_purging(database, events_kept=settings.outbox_retention()),
+            feed.run(),
+            indexes.run(),
+            events.run(),
+            ending.keep_ending(),
+        ]
         if doorbell is not None:
             stack.push_async_callback(doorbell.close)
-            tasks += [doorbell.keep_ringing(), doorbell.keep_listening(feed.ring, feed.ring_all)]
+            tasks += [doorbell.keep_ringing(), doorbell.keep_listening(*_heard(feed, events))]
+        parts = _Parts(settings, database, catalog, feed, indexes, events, ledger)
         async with running(*tasks):
-            yield _service(settings, database, catalog, feed, doorbell)
+            yield Service(NAME, _servicers(parts), ERRORS, _WRITES)
+
+
+def _heard(feed: DayFeed, events: EventFeed) -> tuple[Callable[[str], None], Callable[[], None]]:
+    def heard(organization_id: str) -> None:
+        feed.ring(organization_id)
+        events.ring(organization_id)
+
+    def may_have_missed() -> None:
+        feed.ring_all()
+        events.ring_all()
+
+    return heard, may_have_missed
+
+
+class _Parts(NamedTuple):
+    """What the use cases are made of."""
+
+    settings: AvailabilitySettings
+    database: Database
+    catalog: Catalog
+    feed: DayFeed
+    indexes: OrganizationIndexes
+    events: EventFeed
+    ledger: Ledger
 
 
 async def _opened(
@@ -84,38 +160,52 @@ async def _opened(
     return database
 
 
-def _service(
-    settings: AvailabilitySettings,
-    database: Database,
-    catalog: Catalog,
-    feed: DayFeed,
-    doorbell: Doorbell | None,
-) -> Service:
-    def noted(organization_id: str, days: Sequence[ChangedDay]) -> None:
-        feed.note(organization_id, days)
-        if doorbell is not None:
-            doorbell.ring(organization_id)
+def _servicers(parts: _Parts) -> list[Servicer]:
+    add_availability = availability_pb2_grpc.add_AvailabilityServiceServicer_to_server
+    add_booking = booking_pb2_grpc.add_BookingServiceServicer_to_server
+    return [
+        Servicer(add_availability, _availability(parts), f"{_PACKAGE}.AvailabilityService"),
+        Servicer(add_booking, _booking(parts), f"{_PACKAGE}.BookingService"),
+    ]
 
+
+def _availability(parts: _Parts) -> AvailabilityServicer:
+    settings, database, catalog, feed, indexes, _, ledger = parts
     clock = settings.clock()
-    ledger = PostgresLedger(database, noted)
-    bookings = PostgresBookings(database)
-    availability = AvailabilityServicer(
-        find_slots=FindSlots(catalog, feed, clock),
+    return AvailabilityServicer(
+        find_slots=FindSlots(catalog, feed, PostgresBookings(database), clock),
         check_inventory=CheckInventory(catalog, feed),
         read_days=ReadDays(catalog, feed),
         watch_days=WatchDays(catalog, feed),
-        verify=Verify(PostgresInventory(database)),
+        find=FindAvailability(catalog, indexes, clock),
+        capacities=Capacities(catalog, feed, ledger, clock, inventory_codec.capacity_answer),
+        rebuild=RebuildDay(ledger, inventory_codec.rebuild_answer),
+        verify=Verify(PostgresInventory(database), clock),
     )
-    booking = BookingServicer(
-        book=Book(catalog, ledger, clock, booking_codec.create_answer),
-        cancel=Cancel(ledger, clock, booking_codec.cancel_answer),
-        get=GetBooking(bookings),
-        list=ListBookings(bookings),
+
+
+def _booking(parts: _Parts) -> BookingServicer:
+    settings, database, catalog, _, _, events, ledger = parts
+    clock, tokens, answer = settings.clock(), settings.management_tokens(), booking_codec.answer
+    bookings, history = PostgresBookings(database), PostgresHistory(database)
+    allowed = settings.administration
+
+    def moving(move: transition.Move) -> transition.Transition:
+        return transition.Transition(move, ledger, clock, tokens, answer)
+
+    return BookingServicer(
+        book=Book(catalog, ledger, clock, tokens, answer, administration=allowed),
+        block=Block(catalog, bookings, ledger, clock, answer, administration=allowed),
+        confirm=moving(transition.confirm),
+        decline=moving(transition.decline),
+        cancel=moving(transition.cancel),
+        complete=moving(transition.complete),
+        reschedule=Reschedule(
+            catalog, bookings, ledger, clock, tokens, answer, administration=allowed
+        ),
+        tokens=tokens,
+        get=GetBooking(bookings, history, tokens.matches, clock),
+        list=ListBookings(bookings, clock),
+        list_history=ListHistory(history),
+        watch_bookings=WatchBookings(events),
     )
-    add_availability = availability_pb2_grpc.add_AvailabilityServiceServicer_to_server
-    add_booking = booking_pb2_grpc.add_BookingServiceServicer_to_server
-    servicers = [
-        Servicer(add_availability, availability, f"{_PACKAGE}.AvailabilityService"),
-        Servicer(add_booking, booking, f"{_PACKAGE}.BookingService"),
-    ]
-    return Service(NAME, servicers, ERRORS, _WRITES)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from pydantic import Field
+from pydantic import Field, SecretStr
 
 from services.availability.app.day_feed import DayFeedTerms
+from services.availability.domain.management_token import ManagementTokens
 from shared.runtime.settings import ServerSettings
 
 
@@ -35,6 +36,26 @@ class AvailabilitySettings(ServerSettings):
         description="redis://, rediss:// or unix:// of a Redis or Valkey through which servers tell"
         " one another of changes; absent, they only look every poll",
     )
+    management_key: SecretStr = Field(
+        min_length=32,
+        description="at least 32 random characters, the same for every server: makes the tokens"
+        " with which bookers manage their bookings",
+    )
+    administration: bool = Field(
+        default=False,
+        description="trust every caller as an administrator: overrides of rules, and blocks",
+    )
+    catalog_stale_seconds: float = Field(
+        default=900.0,
+        ge=1,
+        description="how long to go on by what is known of a catalog that cannot be asked",
+    )
+    outbox_retention_hours: float = Field(
+        default=168.0, ge=1, description="how long events can be watched after they happened"
+    )
+    ledger_queue: int = Field(
+        default=4_096, ge=1, description="bookings that may wait to be decided; more are refused"
+    )
     day_poll_seconds: float = Field(
         default=0.5, gt=0, le=0.7, description="between two looks at what other servers changed"
     )
@@ -54,6 +75,14 @@ class AvailabilitySettings(ServerSettings):
             idle=timedelta(seconds=self.day_idle_seconds),
             most=self.day_entries,
         )
+
+    def management_tokens(self) -> ManagementTokens:
+        """Makes and checks management tokens."""
+        return ManagementTokens(self.management_key.get_secret_value().encode())
+
+    def outbox_retention(self) -> timedelta:
+        """How long events are kept."""
+        return timedelta(hours=self.outbox_retention_hours)
 
     def postgres_timeout(self) -> timedelta:
         """How long PostgreSQL may take."""

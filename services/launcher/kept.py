@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import secrets
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -10,6 +11,8 @@ from pathlib import Path
 _FILE = "launcher.json"
 _IS_SETTLED = "is_settled"  # absent once it is
 _EARLIEST_YEAR = 1970
+_KEY_FILE = "management.key"
+_KEY_BYTES = 32
 _ENDPOINTS_FILE = "endpoints.json"
 
 
@@ -57,6 +60,24 @@ def claim(folder: Path) -> None:
 def write_kept(folder: Path, kept: Kept) -> None:
     """Keeps it, whole or not at all."""
     _write(folder / _FILE, asdict(kept))
+
+
+def management_key(folder: Path) -> str:
+    """Returns the key of the system's management tokens, made at the first start.
+
+    Raises:
+        OSError: It cannot be kept.
+    """
+    path = folder / _KEY_FILE
+    try:
+        return path.read_text("ascii")
+    except FileNotFoundError:
+        key = secrets.token_urlsafe(_KEY_BYTES)
+        made = path.with_suffix(".new")
+        made.touch(mode=0o600)
+        made.write_text(key, "ascii")
+        made.rename(path)
+        return key
 
 
 def write_endpoints(folder: Path, targets: dict[str, str]) -> None:

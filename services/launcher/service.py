@@ -6,6 +6,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+from services.launcher.kept import management_key
 from services.launcher.listener import Listener
 from services.launcher.options import Options
 from services.launcher.store import DATABASES, Stores
@@ -54,6 +55,11 @@ def environment_of(
         variables["HOLDFAST_REDIS_URL"] = stores.redis_url
     for other in _CALLS[name]:
         variables[f"HOLDFAST_{other.upper()}_ADDRESS"] = listeners[other].target
+    if name == "availability":
+        if "HOLDFAST_MANAGEMENT_KEY" not in variables:
+            variables["HOLDFAST_MANAGEMENT_KEY"] = management_key(options.data)
+        # A system of one's own on one machine: whoever reaches it is its administrator.
+        variables.setdefault("HOLDFAST_ADMINISTRATION", "1")
     if clock_offset_seconds:
         variables["HOLDFAST_CLOCK_OFFSET_SECONDS"] = repr(clock_offset_seconds)
     if options.is_throwaway:

@@ -2,80 +2,144 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
-from services.availability.app.port import Ledger, Offerings, RequestKey
-from services.availability.domain.booking import Booker, Booking, BookingItem, BookingState
-from services.availability.domain.offering import OfferingName
+from services.availability.app.port import Ledger, Offerings
+from services.availability.app.replay import former_answer
+from services.availability.domain.admission import Wanted, admit
+from services.availability.domain.booking import Booker, Booking, BookingItem, BookingState, Note
+from services.availability.domain.management_token import FIRST_VERSION, ManagementTokens
+from services.availability.domain.offering import Offering, OfferingName
+from services.availability.domain.refusal import NotAllowed
+from services.availability.domain.request_key import RequestKey
 from shared.runtime.clock import Clock
 from shared.runtime.failure import Failure
 from shared.runtime.identity import uuid7
 
 
+class OrderedItem(NamedTuple):
+    """A resource and how many units of it."""
+
+    resource_id: str
+    units: int
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Order:
-    """What a caller wants to book. An empty booking id asks for a generated one."""
+    """What a caller wants to book.
 
-    name: OfferingName
+    Attributes:
+        booking_id: Empty for a generated one.
+        provisional: How long the booking waits to be confirmed; None where it need not.
+        note: Who books, and why where rules of the schedule are overridden.
+    """
+
+    organization_id: str
+    event_type_id: str
+    items: tuple[OrderedItem, ...]
     booking_id: str
     start: datetime
     duration: timedelta
     booker: Booker
     location: str
     time_zone: str
+    provisional: timedelta | None
+    note: Note
 
 
 class Book:
-    """Books one resource."""
+    """Books resources, all of them or none."""
 
     def __init__(
         self,
         offerings: Offerings,
         ledger: Ledger,
         clock: Clock,
+        tokens: ManagementTokens,
         encode: Callable[[Booking], bytes],
+        *,
+        administration: bool,
     ) -> None:
         self._offerings = offerings
         self._ledger = ledger
         self._clock = clock
+        self._tokens = tokens
         self._encode = encode
+        self._administration = administration
 
     async def __call__(self, key: RequestKey, order: Order) -> bytes:
         """Books, and returns the encoded booking; of a replay, the one first returned.
 
         Raises:
-            Failure: Any refusal of the offering or of the ledger; nothing was written.
+            Failure: Any refusal of the offerings or of the ledger; nothing was written.
         """
         try:
             booking = await self._judged(order)
-        except Failure:
-            # A retry must get its booking, though by now it may be too late for a new one.
-            answer = await self._ledger.answer(key)
-            if answer is None:
-                raise
-            return answer
-        return await self._ledger.create(key, booking, self._encode(booking))
+        except Failure as refusal:
+            return await former_answer(self._ledger, key, refusal)
+        return await self._ledger.create(key, booking, order.note, self._encode)
 
     async def _judged(self, order: Order) -> Booking:
-        offering = await self._offerings.offering(order.name)
+        if order.note.is_override and not self._administration:
+            raise NotAllowed
+        offerings = await offered(
+            self._offerings, order.organization_id, order.event_type_id, order.items
+        )
         now = self._clock.now()
-        occupancy = offering.admit(order.start, order.duration, order.location, now)
+        units = [item.units for item in order.items]
+        wanted = Wanted(order.start, order.duration, order.location, order.note.is_override)
+        items = admit(offerings, units, wanted, now)
+        return self._booking(order, offerings[0], items, now)
+
+    def _booking(
+        self, order: Order, offering: Offering, items: tuple[BookingItem, ...], now: datetime
+    ) -> Booking:
+        booking_id = order.booking_id or uuid7(now)
+        token = self._tokens.issued(order.organization_id, booking_id, FIRST_VERSION)
+        state = BookingState.CONFIRMED
+        if order.provisional is not None:
+            state = BookingState.PROVISIONAL
+        elif offering.needs_confirmation:
+            state = BookingState.PENDING
         return Booking(
-            organization_id=order.name.organization_id,
-            booking_id=order.booking_id or uuid7(now),
-            items=(BookingItem(order.name.resource_id, 1, occupancy),),
-            event_type_id=order.name.event_type_id,
+            organization_id=order.organization_id,
+            booking_id=booking_id,
+            items=items,
+            event_type_id=order.event_type_id,
             event_type_title=offering.title,
             start=order.start,
             end=order.start + order.duration,
             booker=order.booker,
             location=order.location,
             time_zone=order.time_zone,
-            state=BookingState.CONFIRMED,
+            state=state,
             cancel_reason="",
             created_at=now,
             updated_at=now,
             revision=0,
+            expires_at=now + order.provisional if order.provisional is not None else None,
+            needs_confirmation=offering.needs_confirmation,
+            token_version=FIRST_VERSION,
+            token_hash=self._tokens.hashed(token),
         )
+
+
+async def offered(
+    offerings: Offerings,
+    organization_id: str,
+    event_type_id: str,
+    items: Sequence[OrderedItem | BookingItem],
+) -> list[Offering]:
+    """Returns what each item is offered under, in their order.
+
+    Raises:
+        NotFound: A resource or the event type is unknown or deleted.
+        StoreUnavailable: The catalog cannot be asked.
+    """
+    return [
+        await offerings.offering(OfferingName(organization_id, item.resource_id, event_type_id))
+        for item in items
+    ]

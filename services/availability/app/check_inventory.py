@@ -7,7 +7,7 @@ from datetime import date
 from typing import NamedTuple
 
 from services.availability.app.port import DayReader, Offerings
-from services.availability.domain.claim import conflicts
+from services.availability.domain.claim import DayState, conflicts, units_free
 from shared.slots.quantum import QUANTA_PER_DAY, Span
 
 
@@ -27,10 +27,6 @@ class ItemAvailability(NamedTuple):
     conflicts: Mapping[date, Sequence[int]]
 
 
-# Counted units come with pools; until then every resource is one.
-_UNITS = 1
-
-
 class CheckInventory:
     """Compares a range with stored days."""
 
@@ -47,12 +43,19 @@ class CheckInventory:
             NotFound: A resource is unknown or deleted.
         """
         names = [item.resource_id for item in items]
-        await self._resources.require_resources(organization_id, names)
+        pools = await self._resources.pools(organization_id, names)
         touched = range(span.first // QUANTA_PER_DAY, (span.stop - 1) // QUANTA_PER_DAY + 1)
         found = await self._days.of_resources(organization_id, names, touched)
-        return [_availability(item, conflicts(span, found[item.resource_id])) for item in items]
+        capacities = await self._days.capacities(organization_id, pools) if pools else {}
+        return [
+            _availability(item, span, found[item.resource_id], capacities.get(item.resource_id, 1))
+            for item in items
+        ]
 
 
-def _availability(item: WantedItem, taken: Mapping[date, Sequence[int]]) -> ItemAvailability:
-    free = 0 if taken else _UNITS
-    return ItemAvailability(item.resource_id, free, item.units <= free, taken)
+def _availability(
+    item: WantedItem, span: Span, days: Mapping[int, DayState], capacity: int
+) -> ItemAvailability:
+    taken = conflicts(span, days, capacity, item.units)
+    free = units_free(span, days, capacity)
+    return ItemAvailability(item.resource_id, free, not taken, taken)

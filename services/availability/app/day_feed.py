@@ -6,13 +6,13 @@ import asyncio
 import logging
 import time
 from collections import defaultdict
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
 
-from services.availability.app.organization_days import Days, OrganizationDays
+from services.availability.app.organization_days import Days, OrganizationDays, make_room
 from services.availability.app.port import DayReader, FeedReader
 from services.availability.domain.claim import DayState
 from services.availability.domain.day_change import ChangedDay, DayChange, FeedPage
@@ -103,6 +103,35 @@ class DayFeed:
         """As in the port."""
         return await self._read(organization_id, dict.fromkeys(resource_ids, days))
 
+    async def capacities(
+        self, organization_id: str, resource_ids: Collection[str]
+    ) -> Mapping[str, int]:
+        """As in the port."""
+        known = await self.fresh(organization_id)
+        while (found := known.capacities(resource_ids)) is None:
+            generation = known.generation
+            with known.filling():
+                stored = await self._days.capacities(organization_id, resource_ids)
+                if known.generation == generation:
+                    known.fill_capacities(stored)
+            await self.fresh(organization_id)
+        return found
+
+    async def fresh(self, organization_id: str) -> OrganizationDays:
+        """Returns what is known, once that is as new as reads must be.
+
+        Raises:
+            StoreUnavailable: The store cannot be asked.
+        """
+        known = self._known.get(organization_id)
+        if known is None:
+            known = self._known[organization_id] = OrganizationDays(organization_id)
+        known.used_at = self._monotonic()
+        since = known.used_at - _FRESH_SECONDS
+        while known.confirmed_at < since:
+            await self._refreshed(known)
+        return known
+
     @asynccontextmanager
     async def watched(
         self,
@@ -124,7 +153,7 @@ class DayFeed:
         Raises:
             StoreUnavailable: The store cannot be asked.
         """
-        known = await self._fresh(organization_id)
+        known = await self.fresh(organization_id)
         # Whoever booked here and then watches sees the booking at once.
         if known.position < max(at_least, known.noted):
             await self._caught_up(known)
@@ -145,20 +174,20 @@ class DayFeed:
                 known.subscribers.discard(mailbox)
                 known.used_at = self._monotonic()
 
-    def note(self, organization_id: str, days: Sequence[ChangedDay]) -> None:
+    def note(self, organization_id: str, days: Sequence[ChangedDay] | None) -> None:
         """Takes in what this process has just committed, before anybody is told of it.
 
         Args:
             organization_id: Whose.
-            days: As the commit left them; none where something may have been committed, but
+            days: As the commit left them; None where something may have been committed, but
                 what is not known: then the next read asks the store.
         """
         known = self._known.get(organization_id)
         if known is not None:
-            if days:
-                known.note(days)
-            else:
+            if days is None:
                 known.doubt(self._monotonic())
+            else:
+                known.note(days)
         self.ring(organization_id)
 
     def ring(self, organization_id: str) -> None:
@@ -297,27 +326,17 @@ class DayFeed:
                 known.fail(StoreUnavailable("the store cannot be reached"))
 
     async def _read(self, organization_id: str, wanted: Days) -> dict[str, dict[int, DayState]]:
-        known = await self._fresh(organization_id)
-        found = _all_of(known, wanted)
+        known = await self.fresh(organization_id)
+        found = known.of_resources(wanted)
         if found is None:
             with known.pinned(wanted):
                 while found is None:
                     await self._fill(known, known.missing(wanted))
-                    await self._fresh(organization_id)
-                    found = _all_of(known, wanted)
+                    await self.fresh(organization_id)
+                    found = known.of_resources(wanted)
             if self._room < 0:
                 self._make_room()
         return found
-
-    async def _fresh(self, organization_id: str) -> OrganizationDays:
-        known = self._known.get(organization_id)
-        if known is None:
-            known = self._known[organization_id] = OrganizationDays(organization_id)
-        known.used_at = self._monotonic()
-        since = known.used_at - _FRESH_SECONDS
-        while known.confirmed_at < since:
-            await self._refreshed(known)
-        return known
 
     async def _caught_up(self, known: OrganizationDays) -> None:
         """Waits until every change is known that is committed by now.
@@ -359,17 +378,8 @@ class DayFeed:
         return {resource_id: await self._days.of_resource(organization_id, resource_id, span)}
 
     def _make_room(self) -> None:
-        """Forgets days, of the largest organizations first: nobody crowds out the others."""
-        excess = sum(known.spare for known in self._known.values()) - self._most
-        if excess > 0:
-            excess += self._most // _SPARED  # so that it is not done again for the next day
-            for known in sorted(self._known.values(), key=lambda known: -known.count):
-                before = known.count
-                known.shrink(before - excess)
-                excess -= before - known.count
-                if excess <= 0:
-                    break
-        self._room = max(-excess, self._most // _SPARED)
+        spared = self._most // _SPARED  # so that it is not done again for the next day
+        self._room = max(spared, make_room(self._known.values(), self._most, spared))
 
     def _drop_idle(self) -> None:
         oldest = self._monotonic() - self._idle_seconds
@@ -386,13 +396,3 @@ def _answer(futures: Iterable[asyncio.Future[None]], failure: Exception | None) 
             future.set_result(None)
         else:
             future.set_exception(StoreUnavailable("the store cannot be reached"))
-
-
-def _all_of(known: OrganizationDays, wanted: Days) -> dict[str, dict[int, DayState]] | None:
-    found = {}
-    for resource_id, days in wanted.items():
-        states = known.of_resource(resource_id, days)
-        if states is None:
-            return None
-        found[resource_id] = states
-    return found

@@ -6,29 +6,39 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
-from services.availability.app.port import DayReader, Offerings
-from services.availability.domain.claim import FREE, DayState
+from services.availability.app.port import BookingReader, DayReader, Offerings
+from services.availability.domain import counter
+from services.availability.domain.booking import BookingItem
+from services.availability.domain.claim import FREE, DayState, short, units_free
 from services.availability.domain.offering import Offering, SlotQuery
 from shared.runtime.clock import Clock
 from shared.slots.engine import day_slots, days_needed, month
+from shared.slots.quantum import Span
 from shared.slots.refusal import DurationNotOffered
 from shared.slots.slot import Slot
 
 
 class DaySlots(NamedTuple):
-    """Free starts of one date, and the days they were computed from."""
+    """Free starts of one date, and the days they were computed from.
+
+    ``units`` has how many units are free for each slot; None where that is one for all.
+    """
 
     slots: Sequence[Slot]
     zone: ZoneInfo
     days: Sequence[tuple[int, DayState]]
+    units: Sequence[int] | None = None
 
 
 class FindSlots:
     """Finds free starts. Day, month and the write path ask one engine."""
 
-    def __init__(self, offerings: Offerings, days: DayReader, clock: Clock) -> None:
+    def __init__(
+        self, offerings: Offerings, days: DayReader, bookings: BookingReader, clock: Clock
+    ) -> None:
         self._offerings = offerings
         self._days = days
+        self._bookings = bookings
         self._clock = clock
 
     async def of_day(self, query: SlotQuery) -> DaySlots:
@@ -43,18 +53,18 @@ class FindSlots:
         zone = offering.viewed_in(query.zone)
         if not offering.is_active:
             return DaySlots((), zone, ())
-        needed, states = await self._read(offering, query, zone)
-        busy = {day: state.busy for day, state in states.items()}
+        stock = await self._read(offering, query, zone)
         found = day_slots(
             offering.schedule,
             offering.rules,
             query.first,
             query.duration,
             self._clock.now(),
-            busy,
+            stock.busy(query.units),
             zone,
         )
-        return DaySlots(found, zone, [(day, states.get(day, FREE)) for day in needed])
+        versions = [(day, stock.states.get(day, FREE)) for day in stock.needed]
+        return DaySlots(found, zone, versions, stock.free(found) if offering.pool else None)
 
     async def of_dates(self, query: SlotQuery) -> tuple[Sequence[bool], ZoneInfo]:
         """Tells for each of the query's dates whether ``of_day`` would find a start.
@@ -68,8 +78,7 @@ class FindSlots:
         zone = offering.viewed_in(query.zone)
         if not offering.is_active:
             return [False] * ((query.last - query.first).days + 1), zone
-        _, states = await self._read(offering, query, zone)
-        busy = {day: state.busy for day, state in states.items()}
+        stock = await self._read(offering, query, zone)
         found = month(
             offering.schedule,
             offering.rules,
@@ -77,14 +86,12 @@ class FindSlots:
             query.last,
             query.duration,
             self._clock.now(),
-            busy,
+            stock.busy(query.units),
             zone,
         )
         return found, zone
 
-    async def _read(
-        self, offering: Offering, query: SlotQuery, zone: ZoneInfo
-    ) -> tuple[range, Mapping[int, DayState]]:
+    async def _read(self, offering: Offering, query: SlotQuery, zone: ZoneInfo) -> _Stock:
         offering.require_link()
         try:
             needed = days_needed(
@@ -93,4 +100,53 @@ class FindSlots:
         except DurationNotOffered:
             raise offering.length_refusal() from None
         organization_id, resource_id, _ = query.name
-        return needed, await self._days.of_resource(organization_id, resource_id, needed)
+        own = await self._own(query) if query.moving else ()
+        states = await self._days.of_resource(organization_id, resource_id, needed)
+        capacity = 1
+        if offering.pool:
+            found = await self._days.capacities(organization_id, [resource_id])
+            capacity = found[resource_id]
+        for item in own:
+            states = _without(states, item, capacity)
+        return _Stock(needed, states, capacity)
+
+    async def _own(self, query: SlotQuery) -> Sequence[BookingItem]:
+        """Returns what the booking that is to be moved takes of the resource."""
+        booking = await self._bookings.get(query.name.organization_id, query.moving)
+        if booking is None or not booking.seen_at(self._clock.now()).occupies:
+            return ()
+        return [item for item in booking.items if item.resource_id == query.name.resource_id]
+
+
+class _Stock(NamedTuple):
+    """What is left of a resource on the days that a question needs."""
+
+    needed: range
+    states: Mapping[int, DayState]
+    capacity: int
+
+    def busy(self, units: int) -> Mapping[int, int]:
+        """Returns the quanta of each day at which too few units are left."""
+        if units == 1:
+            return {day: state.busy for day, state in self.states.items()}
+        return {day: short(self.states.get(day, FREE), self.capacity, units) for day in self.needed}
+
+    def free(self, slots: Sequence[Slot]) -> list[int]:
+        """Returns how many units are free throughout each slot."""
+        return [
+            units_free(Span(slot.first, slot.stop), self.states, self.capacity) for slot in slots
+        ]
+
+
+def _without(
+    states: Mapping[int, DayState], item: BookingItem, capacity: int
+) -> Mapping[int, DayState]:
+    found = dict(states)
+    for day, mask in item.occupancy.masks():
+        state = found.get(day)
+        if state is None:
+            continue
+        planes = counter.subtract(state.counted, mask, item.units)
+        busy = counter.reaching(planes, capacity)
+        found[day] = state._replace(busy=busy, taken=planes if state.taken else ())
+    return found

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 from services.availability.domain.claim import FREE, DayState
@@ -51,6 +51,16 @@ class OrganizationDays(Topic[str, DayChange]):
         self._pinned: dict[str, Counter[int]] = {}
         self._fills = 0
         self._heard: dict[tuple[str, int], DayState] = {}
+        self._capacities: dict[str, int] = {}
+        self._heard_capacities: dict[str, int] = {}
+
+    def capacities(self, resource_ids: Collection[str]) -> dict[str, int] | None:
+        """Returns how many units pools have, or None unless each of them is known."""
+        known = self._capacities
+        try:
+            return {name: known[name] for name in resource_ids}
+        except KeyError:
+            return None
 
     def of_resource(self, resource_id: str, days: Sequence[int]) -> dict[int, DayState] | None:
         """Returns days of a resource for a read, or None unless each of them is known."""
@@ -65,6 +75,16 @@ class OrganizationDays(Topic[str, DayChange]):
         if ahead:
             for day in found.keys() & ahead.keys():
                 found[day] = max(found[day], ahead[day], key=_version)
+        return found
+
+    def of_resources(self, wanted: Days) -> dict[str, dict[int, DayState]] | None:
+        """Returns days of several resources, or None unless each of them is known."""
+        found = {}
+        for resource_id, days in wanted.items():
+            states = self.of_resource(resource_id, days)
+            if states is None:
+                return None
+            found[resource_id] = states
         return found
 
     def state(self, resource_id: str, day: int) -> DayState:
@@ -108,6 +128,11 @@ class OrganizationDays(Topic[str, DayChange]):
                 known[day] = max(state, known[day], key=_version)
             elif self._fills:
                 self._heard[resource_id, day] = state
+        for resource_id, units in change.capacities:
+            if resource_id in self._capacities:
+                self._capacities[resource_id] = units
+            elif self._fills:
+                self._heard_capacities[resource_id] = units
         self.position = change.feed
         self.publish(change)
 
@@ -138,6 +163,7 @@ class OrganizationDays(Topic[str, DayChange]):
             self._fills -= 1
             if not self._fills:
                 self._heard.clear()
+                self._heard_capacities.clear()
 
     def fill(self, wanted: Days, found: Mapping[str, Mapping[int, DayState]]) -> int:
         """Takes in what the store was found to have, inside ``filling``; returns how much.
@@ -157,6 +183,15 @@ class OrganizationDays(Topic[str, DayChange]):
                     self.count += 1
         return self.count - before
 
+    def fill_capacities(self, found: Mapping[str, int]) -> None:
+        """Takes in what the store was found to have, inside ``filling``.
+
+        What came with the feed meanwhile is newer, or what the reading found already.
+        """
+        for resource_id, units in found.items():
+            heard = self._heard_capacities.get(resource_id, units)
+            self._capacities.setdefault(resource_id, heard)
+
     def doubt(self, now: float) -> None:
         """Makes reads wait for a reading that begins from now on."""
         self.doubted_at = now
@@ -170,6 +205,8 @@ class OrganizationDays(Topic[str, DayChange]):
         self.noted = 0
         self._ahead.clear()
         self._heard.clear()
+        self._capacities.clear()
+        self._heard_capacities.clear()
 
     def become(self, other: OrganizationDays) -> None:
         """Forgets every state for those of another; who watches and what is pinned stay."""
@@ -227,3 +264,27 @@ class OrganizationDays(Topic[str, DayChange]):
 
 def _version(state: DayState) -> int:
     return state.version
+
+
+def make_room(organizations: Iterable[OrganizationDays], most: int, spared: int) -> int:
+    """Forgets days, of the largest organizations first: nobody crowds out the others.
+
+    Args:
+        organizations: All of them.
+        most: Days to keep, pinned ones aside.
+        spared: How many more to forget when there are too many.
+
+    Returns:
+        For how many days there is room now.
+    """
+    known = sorted(organizations, key=lambda each: -each.count)
+    excess = sum(each.spare for each in known) - most
+    if excess > 0:
+        excess += spared
+        for each in known:
+            before = each.count
+            each.shrink(before - excess)
+            excess -= before - each.count
+            if excess <= 0:
+                break
+    return -excess

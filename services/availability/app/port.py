@@ -2,27 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple, Protocol
 
-from services.availability.domain.booking import Booking, BookingState
-from services.availability.domain.claim import DayState
+from services.availability.domain.booking import Booking, BookingKind, BookingState, Note
+from services.availability.domain.claim import DayKey, DayState
 from services.availability.domain.day_change import ChangedDay, FeedPage
-from services.availability.domain.offering import Offering, OfferingName
-from services.availability.domain.verification import DayKey
+from services.availability.domain.ledger_claim import Decision
+from services.availability.domain.offering import Offering, OfferingName, ResourceFacts
+from services.availability.domain.request_key import RequestKey
+from services.availability.domain.verification import OccupyingItem, StoredDay
 from shared.slots.quantum import Span
-
-
-class RequestKey(NamedTuple):
-    """What makes two calls the same call, and the hash of what the call asks for."""
-
-    organization_id: str
-    method: str
-    request_id: str
-    content_hash: bytes
 
 
 class Offerings(Protocol):
@@ -33,6 +26,31 @@ class Offerings(Protocol):
 
         Raises:
             NotFound: The resource or the event type is unknown or deleted.
+            StoreUnavailable: The catalog cannot be asked.
+        """
+
+    async def listed(
+        self, organization_id: str, event_type_id: str, resource_type: str
+    ) -> Sequence[Offering]:
+        """Returns what an event type books, active resources of a type, or of any for "".
+
+        Raises:
+            NotFound: The event type is unknown or deleted.
+            StoreUnavailable: The catalog cannot be asked.
+        """
+
+    async def resources(self, organization_id: str, resource_type: str) -> Sequence[ResourceFacts]:
+        """Returns the active resources of a type, or of any for "".
+
+        Raises:
+            StoreUnavailable: The catalog cannot be asked.
+        """
+
+    async def pools(self, organization_id: str, resource_ids: Sequence[str]) -> frozenset[str]:
+        """Returns which resources are pools.
+
+        Raises:
+            NotFound: A resource is unknown or deleted.
             StoreUnavailable: The catalog cannot be asked.
         """
 
@@ -68,6 +86,15 @@ class DayReader(Protocol):
             StoreUnavailable: The store cannot be asked.
         """
 
+    async def capacities(
+        self, organization_id: str, resource_ids: Collection[str]
+    ) -> Mapping[str, int]:
+        """Returns how many units pools have, as new as the days are.
+
+        Raises:
+            StoreUnavailable: The store cannot be asked.
+        """
+
 
 class FeedReader(Protocol):
     """What transactions did to days, by organization."""
@@ -82,46 +109,70 @@ class FeedReader(Protocol):
         """
 
 
-Noted = Callable[[str, Sequence[ChangedDay]], None]
+Noted = Callable[[str, Sequence[ChangedDay] | None], None]
 """Told of an organization's days that were just committed, before any caller is.
 
-Of none where something may have been committed, but what is not known.
+Of None where something may have been committed, but what is not known.
 """
-
-
-Decision = Callable[[Booking], tuple[Booking, bytes]]
 
 
 class Ledger(Protocol):
     """Where bookings are decided: each call writes all it has to, or nothing.
 
     Every method may raise RequestIdReused when the key stands for other content, Contended
-    when others keep changing the same rows, and StoreUnavailable.
+    when others keep changing the same rows, Overloaded when too many wait, and
+    StoreUnavailable.
     """
 
     async def answer(self, key: RequestKey) -> bytes | None:
         """Returns the answer that the key was given before."""
 
-    async def create(self, key: RequestKey, booking: Booking, answer: bytes) -> bytes:
+    async def create(
+        self, key: RequestKey, booking: Booking, note: Note, encode: Callable[[Booking], bytes]
+    ) -> bytes:
         """Takes the booking's time and writes it down; returns the key's answer.
+
+        Args:
+            key: Of the call.
+            booking: What to write; an item with 0 units takes all there are.
+            note: For the history.
+            encode: Makes the answer.
 
         Raises:
             IdTaken: Another booking has its id.
             SlotUnavailable: Some of its time is taken.
         """
 
-    async def change(self, key: RequestKey, booking_id: str, decide: Decision) -> bytes:
-        """Changes a booking's state, frees its time if it no longer occupies it.
+    async def change(
+        self, organization_id: str, key: RequestKey | None, booking_id: str, decision: Decision
+    ) -> bytes:
+        """Changes a booking, takes what it newly needs and frees what it no longer does.
 
         Args:
-            key: Of the call.
+            organization_id: Whose.
+            key: Of the call; None for what the server does by itself.
             booking_id: Which booking.
-            decide: Returns the changed booking and the answer, or refuses. Pure: it may be
-                asked again about a newer revision.
+            decision: What is to become of it, or a refusal. Pure: it is asked more than once,
+                for the last time with the booking locked.
 
         Raises:
             NotFound: There is no such booking.
+            SlotUnavailable: Some of its new time is taken.
         """
+
+    async def set_capacity(
+        self, key: RequestKey, resource_id: str, units: int, answer: bytes, now: datetime
+    ) -> bytes:
+        """Gives a pool another number of units; returns the key's answer.
+
+        Raises:
+            InUse: More are taken in a quarter hour that is not over.
+        """
+
+    async def rebuild(
+        self, key: RequestKey, day: DayKey, encode: Callable[[DayState], bytes]
+    ) -> bytes:
+        """Writes a day anew from its bookings; returns the key's answer."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,6 +184,7 @@ class BookingFilter:
     booker_id: str
     event_type_id: str
     state: BookingState | None
+    kind: BookingKind
     start_after: datetime | None
     start_before: datetime | None
 
@@ -145,30 +197,37 @@ class Cursor(NamedTuple):
 
 
 class BookingReader(Protocol):
-    """Stored bookings. Every method may raise StoreUnavailable."""
+    """Stored bookings."""
 
     async def get(self, organization_id: str, booking_id: str) -> Booking | None:
-        """Returns one booking."""
+        """Returns one booking.
 
-    async def page(
-        self, filters: BookingFilter, after: Cursor | None, limit: int
-    ) -> Sequence[Booking]:
-        """Returns bookings by (start, id), at most ``limit``, after the cursor."""
+        Raises:
+            StoreUnavailable: The store cannot be asked.
+        """
 
 
-class OccupyingItem(NamedTuple):
-    """An item of a booking that takes its time; one item of each booking is its ``first``."""
+class OverlapReader(Protocol):
+    """Tells what occupies a resource."""
 
-    resource_id: str
-    occupancy: Span
-    is_first: bool
+    async def overlapping(
+        self, organization_id: str, resource_id: str, span: Span, limit: int
+    ) -> Sequence[str]:
+        """Returns ids of occupying bookings and blocks that overlap a span, some of many."""
+
+
+class OverdueReader(Protocol):
+    """Tells which bookings have ended by themselves."""
+
+    async def overdue(self, now: datetime, limit: int) -> Sequence[tuple[str, str]]:
+        """Returns (organization id, booking id), those overdue for longest first."""
 
 
 class InventorySnapshot(Protocol):
     """One moment of an organization's inventory, streamed."""
 
-    def days(self) -> AsyncGenerator[tuple[DayKey, int]]:
-        """Yields stored bitmaps by resource and date."""
+    def days(self) -> AsyncGenerator[StoredDay]:
+        """Yields stored days by resource and date."""
 
     def items(self) -> AsyncGenerator[OccupyingItem]:
         """Yields occupying items by resource and first quantum."""

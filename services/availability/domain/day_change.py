@@ -19,10 +19,11 @@ class ChangedDay(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class DayChange:
-    """Every day that one transaction changed."""
+    """Every day that one transaction changed, and how many units of which pools it set."""
 
     feed: int
     days: Sequence[ChangedDay]
+    capacities: Sequence[tuple[str, int]] = ()
     _encoded: dict[Hashable, bytes | None] = field(default_factory=dict, repr=False, compare=False)
 
     def encoded(self, view: Hashable, encode: Callable[[DayChange], bytes | None]) -> bytes | None:

@@ -12,6 +12,8 @@ from shared.runtime.failure import Failure
 # The kit leaves out what does not fit the trailer of an answer: here it is known what.
 _ROOM_FOR_QUANTA: Final = 1_700
 _ROOM_PER_DATE: Final = 25
+_DATES_TOLD: Final = 100
+_BOOKINGS_TOLD: Final = 8
 
 
 class Kind(StrEnum):
@@ -139,16 +141,25 @@ class TooFar(Failure):
 class SlotUnavailable(Failure):
     """Some of the time is taken."""
 
-    def __init__(self, resource_id: str, quanta: Mapping[date, Sequence[int]]) -> None:
+    def __init__(
+        self,
+        resource_id: str,
+        quanta: Mapping[date, Sequence[int]],
+        booking_ids: Sequence[str] = (),
+    ) -> None:
         super().__init__(f"some of this time of resource {resource_id} is taken")
         self.resource_id = resource_id
         self.quanta = quanta
+        self.booking_ids = booking_ids
 
     @property
     def metadata(self) -> Mapping[str, str]:
         """The taken quanta by UTC date, as many dates as an answer's trailer has room for."""
         found = {"resource_id": self.resource_id}
         room = _ROOM_FOR_QUANTA
+        if self.booking_ids:
+            found["bookings"] = ",".join(self.booking_ids[:_BOOKINGS_TOLD])
+            room -= len(found["bookings"])
         for told, (day, quanta) in enumerate(self.quanta.items()):
             text = ",".join(map(str, quanta))
             room -= len(text) + _ROOM_PER_DATE
@@ -169,6 +180,59 @@ class InvalidState(Failure):
     def metadata(self) -> Mapping[str, str]:
         """Its state."""
         return {"state": self.state}
+
+
+class NotStarted(InvalidState):
+    """The booking has yet to start."""
+
+    def __init__(self, state: str) -> None:
+        super().__init__(state)
+        self.args = ("the booking has yet to start",)
+
+
+class InUse(Failure):
+    """More units are taken than there are to be."""
+
+    def __init__(self, resource_id: str, dates: Sequence[date]) -> None:
+        super().__init__(f"more units of resource {resource_id} are taken")
+        self.resource_id = resource_id
+        self.dates = dates
+
+    @property
+    def metadata(self) -> Mapping[str, str]:
+        """On which UTC dates, as many as there is room for."""
+        told = self.dates[:_DATES_TOLD]
+        found = {"resource_id": self.resource_id, "dates": ",".join(map(str, told))}
+        if len(told) < len(self.dates):
+            found["more_dates"] = str(len(self.dates) - len(told))
+        return found
+
+
+class NotAPool(Failure):
+    """A resource of which there is one."""
+
+    def __init__(self, resource_id: str) -> None:
+        super().__init__(f"resource {resource_id} is no pool: it has one unit")
+        self.resource_id = resource_id
+
+    @property
+    def metadata(self) -> Mapping[str, str]:
+        """Which resource."""
+        return {"resource_id": self.resource_id}
+
+
+class NotAllowed(Failure):
+    """An administrator's call, where nobody is trusted as one."""
+
+    def __init__(self) -> None:
+        super().__init__("overrides and blocks are not allowed on this server")
+
+
+class TokenExpired(Failure):
+    """What followed the resume token is no longer kept."""
+
+    def __init__(self) -> None:
+        super().__init__("what followed the resume token is no longer kept")
 
 
 class Contended(Failure):

@@ -14,7 +14,9 @@ from holdfast.availability.v1 import availability_pb2 as pb
 from services.availability.app.check_inventory import ItemAvailability, WantedItem
 from services.availability.app.find_slots import DaySlots
 from services.availability.app.verify import Verification
+from services.availability.domain.admission import MOST_DAYS
 from services.availability.domain.claim import FREE, DayState
+from services.availability.domain.counter import MOST_UNITS, counts
 from services.availability.domain.day_bytes import to_bytes
 from services.availability.domain.offering import OfferingName, SlotQuery
 from services.availability.domain.refusal import OffGrid
@@ -37,9 +39,6 @@ from shared.slots.zone import UnknownZone, zone
 
 SHORTEST: Final = timedelta(minutes=1)
 MOST_RESOURCES: Final = 100
-MOST_DAYS: Final = 320
-
-_MOST_UNITS: Final = 10_000
 
 
 class InventoryQuery(NamedTuple):
@@ -65,8 +64,10 @@ def day_slots_query(request: pb.GetDaySlotsRequest) -> SlotQuery:
     day = check.date("date", request, "date")
     duration = _duration(check, request)
     viewer = optional_zone(check, "time_zone", request.time_zone)
+    count = units(check, "units", request.units)
+    moving = check.optional_identifier("exclude_booking_id", request.exclude_booking_id)
     check.done()
-    return SlotQuery(name, day, day, duration, viewer)
+    return SlotQuery(name, day, day, duration, viewer, count, moving)
 
 
 def day_slots_response(found: DaySlots, resource_id: str) -> bytes:
@@ -75,7 +76,11 @@ def day_slots_response(found: DaySlots, resource_id: str) -> bytes:
     for day, state in found.days:
         version = rest.day_versions.add(resource_id=resource_id, version=state.version)
         set_date(version.date, day_date(day))
-    return b"".join([_slot(*slot) for slot in found.slots]) + rest.SerializeToString()
+    if found.units is None:
+        slots = [_slot(*slot, 1) for slot in found.slots]
+    else:
+        slots = [_slot(*slot, free) for slot, free in zip(found.slots, found.units, strict=True)]
+    return b"".join(slots) + rest.SerializeToString()
 
 
 def month_query(request: pb.GetMonthAvailabilityRequest) -> SlotQuery:
@@ -85,8 +90,10 @@ def month_query(request: pb.GetMonthAvailabilityRequest) -> SlotQuery:
     first, last = _dates(check, request, most=MAX_DATES)
     duration = _duration(check, request)
     viewer = optional_zone(check, "time_zone", request.time_zone)
+    count = units(check, "units", request.units)
+    moving = check.optional_identifier("exclude_booking_id", request.exclude_booking_id)
     check.done()
-    return SlotQuery(name, first, last, duration, viewer)
+    return SlotQuery(name, first, last, duration, viewer, count, moving)
 
 
 def month_response(
@@ -113,8 +120,7 @@ def inventory_query(request: pb.CheckInventoryRequest) -> InventoryQuery:
         "items", [item.resource_id for item in request.items], minimum=1, maximum=MOST_RESOURCES
     )
     for index, item in enumerate(request.items[:MOST_RESOURCES]):
-        if not 0 <= item.units <= _MOST_UNITS:
-            check.fail(f"items[{index}].units", f"must be from 0 to {_MOST_UNITS}")
+        units(check, f"items[{index}].units", item.units)
     start = check.instant("range.start_time", request.range, "start_time")
     end = check.instant("range.end_time", request.range, "end_time")
     if not timedelta() < end - start <= MAX_BOOKING:
@@ -125,6 +131,13 @@ def inventory_query(request: pb.CheckInventoryRequest) -> InventoryQuery:
     _limit_days("items", len(request.items), len(list(span.masks())))
     items = tuple(WantedItem(item.resource_id, item.units or 1) for item in request.items)
     return InventoryQuery(request.organization_id, items, span)
+
+
+def units(check: FieldCheck, field: str, asked: int) -> int:
+    """A number of units, 1 where none is given."""
+    if not 0 <= asked <= MOST_UNITS:
+        check.fail(field, f"must be from 0 to {MOST_UNITS}")
+    return asked or 1
 
 
 def require_quarter_hour(field: str, start: datetime) -> None:
@@ -175,12 +188,18 @@ def days_response(
     for resource_id in query.resource_ids:
         stored = found[resource_id]
         for day, civil in dates:
-            state = stored.get(day, FREE)
-            entry = response.days.add(
-                resource_id=resource_id, busy=to_bytes(state.busy), version=state.version
-            )
-            set_date(entry.date, civil)
+            write_day(response.days.add(), resource_id, civil, stored.get(day, FREE))
     return response
+
+
+def write_day(message: pb.Day, resource_id: str, day: date, state: DayState) -> None:
+    """Writes the state of a day."""
+    message.resource_id = resource_id
+    message.busy = to_bytes(state.busy)
+    message.version = state.version
+    if state.taken:
+        message.units_taken.extend(counts(state.taken))
+    set_date(message.date, day)
 
 
 def verify_query(request: pb.VerifyInventoryRequest) -> tuple[str, str]:
@@ -199,12 +218,13 @@ def verify_response(found: Verification) -> pb.VerifyInventoryResponse:
         days_checked=found.days_checked,
         bookings_checked=found.bookings_checked,
     )
-    for (resource_id, day), surplus, missing, overlap in found.differences:
+    for (resource_id, day), surplus, missing, overlap, miscounted in found.differences:
         entry = response.differences.add(
             resource_id=resource_id,
             surplus_quanta=quanta(surplus),
             missing_quanta=quanta(missing),
             overlapping_quanta=quanta(overlap),
+            miscounted_quanta=quanta(miscounted),
         )
         set_date(entry.date, day_date(day))
     return response
@@ -227,13 +247,13 @@ def set_date(message: Any, day: date) -> None:
 
 
 @lru_cache(maxsize=16_384)
-def _slot(quantum: int, first: int, stop: int) -> bytes:
+def _slot(quantum: int, first: int, stop: int, free: int) -> bytes:
     # Making and encoding the messages of the slots would be half of what an answer costs.
     slot = pb.Slot(
         start_time=Timestamp(seconds=quantum * SECONDS_PER_QUANTUM),
         occupancy_start_time=Timestamp(seconds=first * SECONDS_PER_QUANTUM),
         occupancy_end_time=Timestamp(seconds=stop * SECONDS_PER_QUANTUM),
-        units_free=1,
+        units_free=free,
     )
     return bytes_field(pb.GetDaySlotsResponse.SLOTS_FIELD_NUMBER, slot.SerializeToString())
 

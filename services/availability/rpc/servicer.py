@@ -1,26 +1,20 @@
-"""AvailabilityService and BookingService: decode, call, encode."""
+"""AvailabilityService: decode, call, encode."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from holdfast.availability.v1 import (
-    availability_pb2,
-    availability_pb2_grpc,
-    booking_pb2,
-    booking_pb2_grpc,
-)
-from services.availability.app.book import Book
-from services.availability.app.cancel import Cancel
+from holdfast.availability.v1 import availability_pb2, availability_pb2_grpc
+from services.availability.app.capacity import Capacities
 from services.availability.app.check_inventory import CheckInventory
+from services.availability.app.find_availability import FindAvailability
 from services.availability.app.find_slots import FindSlots
-from services.availability.app.get_booking import GetBooking
-from services.availability.app.list_bookings import ListBookings
 from services.availability.app.read_days import ReadDays
+from services.availability.app.rebuild_day import RebuildDay
 from services.availability.app.verify import Verify
 from services.availability.app.watch_days import WatchDays
 from services.availability.domain.day_change import DayChange
-from services.availability.rpc import booking_codec, codec, watch
+from services.availability.rpc import codec, find_codec, inventory_codec, watch
 from shared.runtime.call import Context
 from shared.runtime.mailbox import Mailbox
 from shared.runtime.watch import serve_watch
@@ -34,6 +28,9 @@ class AvailabilityServicer(availability_pb2_grpc.AvailabilityServiceServicer):
     check_inventory: CheckInventory
     read_days: ReadDays
     watch_days: WatchDays
+    find: FindAvailability
+    capacities: Capacities
+    rebuild: RebuildDay
     verify: Verify
 
     async def GetDaySlots(  # type: ignore[override]  # encoded already
@@ -76,43 +73,33 @@ class AvailabilityServicer(availability_pb2_grpc.AvailabilityServiceServicer):
         ) as known:
             await serve_watch(context, mailbox, watch.DaysView(asked, known))
 
+    async def FindAvailability(  # type: ignore[override]  # encoded already
+        self, request: availability_pb2.FindAvailabilityRequest, context: Context
+    ) -> bytes:
+        """Free resources."""
+        return find_codec.find_response(await self.find(find_codec.find_query(request)))
+
+    async def SetCapacity(  # type: ignore[override]  # the ledger keeps answers encoded
+        self, request: availability_pb2.SetCapacityRequest, context: Context
+    ) -> bytes:
+        """Gives a pool another number of units."""
+        return await self.capacities.set(*inventory_codec.set_capacity(request))
+
+    async def GetCapacity(
+        self, request: availability_pb2.GetCapacityRequest, context: Context
+    ) -> availability_pb2.GetCapacityResponse:
+        """How many units a resource has."""
+        found = await self.capacities.get(*inventory_codec.get_capacity(request))
+        return inventory_codec.capacity_response(found)
+
+    async def RebuildDay(  # type: ignore[override]  # the ledger keeps answers encoded
+        self, request: availability_pb2.RebuildDayRequest, context: Context
+    ) -> bytes:
+        """Writes a day anew from its bookings."""
+        return await self.rebuild(*inventory_codec.rebuild(request))
+
     async def VerifyInventory(
         self, request: availability_pb2.VerifyInventoryRequest, context: Context
     ) -> availability_pb2.VerifyInventoryResponse:
         """Compares bitmaps with bookings."""
         return codec.verify_response(await self.verify(*codec.verify_query(request)))
-
-
-@dataclass(frozen=True)
-class BookingServicer(booking_pb2_grpc.BookingServiceServicer):
-    """The contract of bookings over the use cases."""
-
-    book: Book
-    cancel: Cancel
-    get: GetBooking
-    list: ListBookings
-
-    async def CreateBooking(  # type: ignore[override]  # the ledger keeps answers encoded
-        self, request: booking_pb2.CreateBookingRequest, context: Context
-    ) -> bytes:
-        """Books."""
-        return await self.book(*booking_codec.order(request))
-
-    async def GetBooking(
-        self, request: booking_pb2.GetBookingRequest, context: Context
-    ) -> booking_pb2.GetBookingResponse:
-        """Reads one booking."""
-        return booking_codec.get_response(await self.get(*booking_codec.booking_name(request)))
-
-    async def ListBookings(
-        self, request: booking_pb2.ListBookingsRequest, context: Context
-    ) -> booking_pb2.ListBookingsResponse:
-        """Reads a page of bookings."""
-        found, end = await self.list(*booking_codec.listing(request))
-        return booking_codec.list_response(request, found, end)
-
-    async def CancelBooking(  # type: ignore[override]  # the ledger keeps answers encoded
-        self, request: booking_pb2.CancelBookingRequest, context: Context
-    ) -> bytes:
-        """Cancels a booking."""
-        return await self.cancel(*booking_codec.cancellation(request))

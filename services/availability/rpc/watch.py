@@ -8,10 +8,9 @@ from typing import Final, NamedTuple
 from holdfast.availability.v1 import availability_pb2 as pb
 from holdfast.common.v1 import watch_pb2
 from services.availability.app.organization_days import OrganizationDays
-from services.availability.domain.claim import DayState
-from services.availability.domain.day_bytes import to_bytes
+from services.availability.domain.admission import MOST_DAYS
 from services.availability.domain.day_change import ChangedDay, DayChange
-from services.availability.rpc.codec import MOST_DAYS, MOST_RESOURCES, set_date
+from services.availability.rpc.codec import MOST_RESOURCES, write_day
 from shared.runtime.check import FieldCheck
 from shared.runtime.resume import Position, ResumeTokens
 from shared.runtime.wire import bytes_field, integer_field
@@ -144,12 +143,5 @@ def _message(
 ) -> bytes:
     response = pb.WatchDaysResponse(event=event, version=version)
     for resource_id, day, state in days:
-        _add(response, resource_id, day, state)
+        write_day(response.days.add(), resource_id, day_date(day), state)
     return response.SerializeToString()
-
-
-def _add(response: pb.WatchDaysResponse, resource_id: str, day: int, state: DayState) -> None:
-    entry = response.days.add(
-        resource_id=resource_id, busy=to_bytes(state.busy), version=state.version
-    )
-    set_date(entry.date, day_date(day))

@@ -1,4 +1,4 @@
-"""PostgreSQL as the stores use it: one statement, one round trip, one transaction."""
+"""PostgreSQL as the stores use it: a statement that is a transaction, or a transaction."""
 
 from __future__ import annotations
 
@@ -6,16 +6,18 @@ import asyncio
 import logging
 import os
 import socket
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
 from functools import partial
-from typing import Any, Final, LiteralString
+from typing import Any, Final, LiteralString, TypeVar
 
 import psycopg
+from psycopg.pq import TransactionStatus
 from psycopg_pool import AsyncConnectionPool, PoolClosed, PoolTimeout
 
 from services.availability.storage import bits, failure, session
+from services.availability.storage.failure import ConnectionLost
 from services.availability.storage.session import Connection
 from shared.runtime.deadline import time_remaining
 from shared.runtime.failure import (
@@ -29,6 +31,7 @@ from shared.runtime.postgres import first_line
 from shared.runtime.unbroken import Unbroken
 
 Row = tuple[Any, ...]
+T = TypeVar("T")
 
 _ATTEMPTS: Final = 4
 # psycopg's pool waits longer after each failure, up to minutes; past this time it gives up
@@ -112,8 +115,6 @@ class Database:
         self,
         statement: LiteralString,
         parameters: Mapping[str, Any],
-        *,
-        seen: Callable[[list[Row]], None] | None = None,
     ) -> list[Row]:
         """Runs a statement as a transaction of its own and returns its rows.
 
@@ -123,21 +124,36 @@ class Database:
         Args:
             statement: What to run.
             parameters: By name.
-            seen: Gets the rows, too, and also where the caller has left meanwhile.
 
         Raises:
-            LostRace: It undid itself.
             Contended: Others kept the rows locked, or the server asked for too many retries.
             StoreUnavailable: The server cannot be reached, or took too long.
             Overloaded: No connection got free in time, or the server is out of room.
         """
-        attempts = range(_ATTEMPTS)
-        for attempt in attempts:
+        return await self._tried(partial(self._fetched, statement, parameters))
+
+    async def run(self, work: Callable[[Connection], Awaitable[T]]) -> T:
+        """Runs a transaction, begun and committed by ``work``, and returns its result.
+
+        It runs again when the connection is lost, be it under the commit, or when the server
+        asks for a retry: it must find out what it did before.
+
+        Raises:
+            Contended: Others kept rows locked, or the server asked for too many retries.
+            StoreUnavailable: The server cannot be reached, or took too long: what was done last
+                may have been committed.
+            Overloaded: No connection got free in time, or the server is out of room.
+            psycopg.Error: The server refused what it was given.
+        """
+        return await self._tried(work)
+
+    async def _tried(self, attempt: Callable[[Connection], Awaitable[T]]) -> T:
+        for number in range(_ATTEMPTS):
             connection = await self._connection()
             try:
-                return await self._unbroken(self._attempt(connection, statement, parameters, seen))
-            except (psycopg.Error, _ConnectionLost) as error:
-                if not await self._is_worth_a_retry(error) or attempt == attempts[-1]:
+                return await self._unbroken(self._attempt(connection, attempt))
+            except (psycopg.Error, ConnectionLost) as error:
+                if not await self._is_worth_a_retry(error) or number == _ATTEMPTS - 1:
                     told = _told(error)
                     if told is None:
                         raise
@@ -176,44 +192,38 @@ class Database:
             raise told from error
 
     async def _attempt(
-        self,
-        connection: Connection,
-        statement: LiteralString,
-        parameters: Mapping[str, Any],
-        seen: Callable[[list[Row]], None] | None,
-    ) -> list[Row]:
-        try:
-            rows = await self._run(connection, statement, parameters)
-        except psycopg.Error as error:
-            if connection.closed:
-                raise _ConnectionLost from error
-            raise
-        finally:
-            await self._pool.putconn(connection)
-        if seen is not None:
-            seen(rows)
-        return rows
-
-    async def _run(
-        self, connection: Connection, statement: LiteralString, parameters: Mapping[str, Any]
-    ) -> list[Row]:
+        self, connection: Connection, attempt: Callable[[Connection], Awaitable[T]]
+    ) -> T:
         limit = asyncio.get_running_loop().call_later(
             self._seconds + _GRACE_SECONDS, _cut, connection
         )
         try:
-            cursor = await connection.execute(statement, parameters, binary=True)
-            return await cursor.fetchall()
+            return await attempt(connection)
         except psycopg.Error as error:
-            if failure.is_lost_race(error):
-                raise failure.LostRace from error
             if failure.is_wrong_server(error):
                 await connection.close()
+            if connection.closed:
+                raise ConnectionLost from error
             raise
         finally:
             limit.cancel()
+            if connection.info.transaction_status is not TransactionStatus.IDLE:
+                # Not rolled back: the driver would forget what it has prepared, and mistake it
+                # for prepared in the next pipeline.
+                await connection.close()
+            await self._pool.putconn(connection)
+
+    async def _fetched(
+        self,
+        statement: LiteralString,
+        parameters: Mapping[str, Any],
+        connection: Connection,
+    ) -> list[Row]:
+        cursor = await connection.execute(statement, parameters, binary=True)
+        return await cursor.fetchall()
 
     async def _is_worth_a_retry(self, error: Exception) -> bool:
-        if isinstance(error, _ConnectionLost):
+        if isinstance(error, ConnectionLost):
             if not self._is_down:
                 self._is_down = True
                 logger.warning("store connection lost", extra={"cause": str(error.__cause__)})
@@ -248,13 +258,9 @@ class Database:
             logger.info("store connected again")
 
 
-class _ConnectionLost(Exception):
-    """The connection broke under a statement; the driver's error is the cause."""
-
-
 def _told(error: Exception) -> Failure | None:
     """Returns what the caller is told; None for what can only be a bug."""
-    cause = error.__cause__ if isinstance(error, _ConnectionLost) else error
+    cause = error.__cause__ if isinstance(error, ConnectionLost) else error
     return failure.failure_of(cause) if isinstance(cause, psycopg.Error) else None
 
 

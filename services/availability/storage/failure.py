@@ -11,24 +11,21 @@ from psycopg import errors
 from services.availability.domain.refusal import Contended
 from shared.runtime.failure import Failure, Overloaded, StoreUnavailable
 
-LOST_RACE: Final = "lost_race"
-
 _CONTENTION: Final = (errors.SerializationFailure, errors.DeadlockDetected)
+_FIRST_OF_DAY: Final = "days_pkey"
 _OUT_OF_ROOM: Final = "53"
 _ROOM_COMES_BACK_AFTER: Final = timedelta(seconds=5)
 
 
-class LostRace(Exception):
-    """What the statement relied on was changed by others; it undid itself."""
-
-
-def is_lost_race(error: psycopg.Error) -> bool:
-    """Tells whether the statement undid itself."""
-    return isinstance(error, errors.CheckViolation) and error.diag.constraint_name == LOST_RACE
+class ConnectionLost(Exception):
+    """The connection broke under a statement; the driver's error is the cause."""
 
 
 def is_contention(error: psycopg.Error) -> bool:
-    """Tells whether the same statement may well succeed at once."""
+    """Tells whether the same statement or transaction may well succeed at once."""
+    if isinstance(error, errors.UniqueViolation):
+        # Two transactions were the first ones of a day.
+        return error.diag.constraint_name == _FIRST_OF_DAY
     return isinstance(error, _CONTENTION)
 
 

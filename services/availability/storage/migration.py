@@ -7,7 +7,7 @@ from typing import Final
 
 from shared.runtime.migration.upgrade import upgrade
 
-HEAD: Final = "0001"
+HEAD: Final = "0002"
 
 _VERSIONS: Final = Path(__file__).parent / "migrations" / "versions"
 

@@ -1,156 +1,182 @@
-"""The statements that write: each is a whole transaction, in one round trip.
+"""The statements of a ledger transaction, in the order in which they lock.
 
-One statement sees one snapshot of the tables, which decides nothing here: it only turns away
-what is evidently refused, before a row is locked. The decision falls on locked rows, which
-PostgreSQL reads anew. Each step reads from the step before it, and that alone makes PostgreSQL
-run and lock in this order: request key, booking, days by resource and date, feed.
+Request keys, booking rows, capacity rows, day rows, and the organization's feed last: each
+bytewise, so that no two transactions wait for one another. A request key is locked by its hash
+before anything is read, and its row written at the end: a refusal leaves nothing behind.
 
-Conditions on ``any`` of the wanted resources and days say nothing new: they bound the rows that
-are looked at, whatever PostgreSQL thinks of the tables' sizes when it makes the plan.
+READ COMMITTED: each statement sees what was committed before it began, and a row that it locks
+as it is once the lock is held. What is read beside a locked row (a booking's items, say) may be
+older than the row: nothing is decided by it.
 
-What loses a race after its first lock undoes itself by casting false to ``must_hold``; the
-caller then runs the statement again, and its new snapshot knows why.
+Rows travel as one JSON text a statement: the driver's arrays cost more than the statement.
 """
 
 from __future__ import annotations
 
 from typing import Final, LiteralString
 
-
-def _compact(statement: LiteralString) -> LiteralString:
-    # The driver remembers how it read a statement of at most 4,096 characters.
-    return " ".join(statement.split())
-
-
-# %(patience)s: milliseconds for each lock. The request key's lock is the first.
-_STEPS_TO_KEY: Final[LiteralString] = """
-with bound as materialized (
-  select set_config('lock_timeout', %(patience)s, true)
-), wanted as (
-  select * from unnest(%(resources)s::text[], %(days)s::date[], %(bits)s::text[]::bit(96)[])
-    as w (resource_id, day, bits)
+LOCK_KEYS: Final[LiteralString] = """
+select pg_advisory_xact_lock(k) from unnest(%(locks)s::bigint[]) as k
 """
 
-_STEPS_FROM_FEED: Final[LiteralString] = """
-), history as (
-  insert into booking_history (organization_id, booking_id, revision, event, state, actor,
-    reason, created_at)
-  select %(org)s, %(id)s, %(revision)s, %(event)s, %(state)s, '', %(reason)s, %(now)s from feed
-), event as (
-  insert into outbox (organization_id, feed, ordinal, kind, booking_id, payload, created_at)
-  select %(org)s, feed.number, 0, %(event)s, %(id)s, jsonb_build_object('days', (
-    select jsonb_agg(jsonb_build_array(resource_id, day, busy)) from changed)), %(now)s
-  from feed
-)
+ANSWERS: Final[LiteralString] = """
+select k.method, k.request_id::text, k.content_hash, k.answer
+from unnest(%(methods)s::text[], %(requests)s::uuid[]) as w (method, request_id)
+join request_keys k on k.organization_id = %(org)s and k.method = w.method
+  and k.request_id = w.request_id
 """
 
-# A day without a row cannot be locked before the feed is: such rows are made first, empty, and
-# the caller runs the statement again. Nothing else is written then.
-CREATE: Final = _compact(f"""{_STEPS_TO_KEY}
-), answered as (
-  select content_hash, answer from request_keys
-  where organization_id = %(org)s and method = %(method)s and request_id = %(request)s
-), namesake as (
-  select 1 as found from bookings where organization_id = %(org)s and booking_id = %(id)s
-), seen as (
-  select w.resource_id, w.day, d.busy is null as is_new, d.busy & w.bits as taken
-  from wanted w left join days d
-    on d.organization_id = %(org)s and d.resource_id = w.resource_id and d.day = w.day
-    and d.resource_id = any(%(resources)s) and d.day = any(%(days)s)
-), gate as (
-  select bool_or(is_new) as is_new from seen
-  having not exists (select from answered) and not exists (select from namesake)
-    and coalesce(bool_and(taken = 0::bit(96)), true)
-), fresh as (
-  insert into days (organization_id, resource_id, day, busy, version)
-  select %(org)s, resource_id, day, 0::bit(96), 0 from seen
-  where is_new and exists (select from gate where gate.is_new)
-  order by resource_id, day
-  on conflict do nothing
-), key as (
-  insert into request_keys (organization_id, method, request_id, content_hash, answer)
-  select %(org)s, %(method)s, %(request)s, %(hash)s, %(answer)s from gate, bound
-  where not gate.is_new
-  on conflict do nothing
-  returning 1 as made
-), booking as (
-  insert into bookings (organization_id, booking_id, state, revision, event_type_id,
-    event_type_title, start_time, end_time, booker_id, booker_name, booker_email, location,
-    time_zone, cancel_reason, created_at, updated_at)
-  select %(org)s, %(id)s, %(state)s, %(revision)s, %(event_type)s, %(title)s, %(start)s,
-    %(end)s, %(booker)s, %(name)s, %(email)s, %(location)s, %(zone)s, '', %(now)s, %(now)s
-  from key
-  on conflict do nothing
-  returning 1 as made
-), locked as materialized (
-  select d.busy & w.bits = 0::bit(96) as is_free
-  from booking, wanted w join days d
-    on d.organization_id = %(org)s and d.resource_id = w.resource_id and d.day = w.day
-    and d.resource_id = any(%(resources)s) and d.day = any(%(days)s)
-  order by d.resource_id, d.day
-  for no key update of d
-), whole as materialized (
-  select (count(*) filter (where is_free) = cardinality(%(days)s::date[]))::must_hold as holds
-  from key left join locked on true
-  having count(key.made) > 0
-), feed as (
-  insert into feeds as f (organization_id, number) select %(org)s, 1 from whole where holds
-  on conflict (organization_id) do update set number = f.number + 1
-  returning number
-), changed as (
-  update days d set busy = d.busy | w.bits, version = feed.number from feed, wanted w
-  where d.organization_id = %(org)s and d.resource_id = w.resource_id and d.day = w.day
-    and d.resource_id = any(%(resources)s) and d.day = any(%(days)s)
-  returning d.resource_id, d.day, d.busy
-), item as (
-  insert into booking_items (organization_id, booking_id, ordinal, resource_id, units,
-    first_quantum, stop_quantum, start_time)
-  select %(org)s, %(id)s, i.ordinal, i.resource_id, i.units, i.first, i.stop, %(start)s
-  from feed, unnest(%(item_resources)s::text[], %(item_units)s::int[], %(item_firsts)s::int[],
-    %(item_stops)s::int[]) with ordinality as i (resource_id, units, first, stop, ordinal)
-{_STEPS_FROM_FEED}
-select feed.number, a.content_hash, a.answer, n.found, t.resource_id, t.day, t.taken,
-  c.resource_id, c.day, c.busy
-from (select 1) one left join feed on true left join answered a on true
-  left join namesake n on true
-  left join seen t on taken <> 0::bit(96)
-  left join changed c on true
-""")  # noqa: S608  # a LiteralString: no value is put in
+NAMESAKES: Final[LiteralString] = """
+select booking_id from bookings
+where organization_id = %(org)s and booking_id = any(%(ids)s::text[])
+"""
 
-# The caller has read the booking; its revision says whether it still is what was read.
-CHANGE: Final = _compact(f"""{_STEPS_TO_KEY}
-), key as (
-  insert into request_keys (organization_id, method, request_id, content_hash, answer)
-  select %(org)s, %(method)s, %(request)s, %(hash)s, %(answer)s from bound
-  on conflict do nothing
-  returning 1 as made
-), booking as (
-  update bookings set state = %(state)s, revision = %(revision)s, cancel_reason = %(reason)s,
-    updated_at = %(now)s
-  from key
-  where organization_id = %(org)s and booking_id = %(id)s and revision = %(revision)s - 1
-  returning 1 as made
-), held as materialized (
-  select (count(booking.made) = 1)::must_hold as holds from key left join booking on true
-  having count(key.made) > 0
-), locked as materialized (
-  select 1 as row
-  from held join wanted w on held.holds join days d
-    on d.organization_id = %(org)s and d.resource_id = w.resource_id and d.day = w.day
-    and d.resource_id = any(%(resources)s) and d.day = any(%(days)s)
-  order by d.resource_id, d.day
-  for no key update of d
-), feed as (
-  insert into feeds as f (organization_id, number)
-  select %(org)s, 1 from held, (select count(*) as days from locked) as l
-  where holds and l.days >= 0
-  on conflict (organization_id) do update set number = f.number + 1
-  returning number
-), changed as (
-  update days d set busy = d.busy & ~w.bits, version = feed.number from feed, wanted w
-  where d.organization_id = %(org)s and d.resource_id = w.resource_id and d.day = w.day
-    and d.resource_id = any(%(resources)s) and d.day = any(%(days)s)
-  returning d.resource_id, d.day, d.busy
-{_STEPS_FROM_FEED}
-select number, c.resource_id, c.day, c.busy from feed left join changed c on true
-""")  # noqa: S608  # a LiteralString: no value is put in
+LOCK_BOOKINGS: Final[LiteralString] = """
+select booking_id, revision from bookings
+where organization_id = %(org)s and booking_id = any(%(ids)s::text[])
+order by booking_id for no key update
+"""
+
+MAKE_CAPACITIES: Final[LiteralString] = """
+insert into capacities (organization_id, resource_id, units, version)
+select %(org)s, r, 1, 0 from unnest(%(resources)s::text[]) as r order by r
+on conflict do nothing
+"""
+
+# Nothing was written, and nothing need be waited for. A rollback would do the same, but the
+# driver forgets all that it has prepared when it sees one.
+UNWRITTEN: Final[LiteralString] = "set local synchronous_commit to off"
+
+# Claims share the lock; who changes the number waits for them, and they for the change.
+SHARE_CAPACITIES: Final[LiteralString] = """
+select resource_id, units from capacities
+where organization_id = %(org)s and resource_id = any(%(resources)s::text[])
+order by resource_id for share
+"""
+
+LOCK_CAPACITY: Final[LiteralString] = """
+select units from capacities
+where organization_id = %(org)s and resource_id = %(resource)s for no key update
+"""
+
+LOCK_DAYS: Final[LiteralString] = """
+select d.resource_id, d.day, d.busy, d.version, d.taken
+from unnest(%(resources)s::text[], %(days)s::date[]) as w (resource_id, day)
+join days d on d.organization_id = %(org)s and d.resource_id = w.resource_id and d.day = w.day
+order by d.resource_id, d.day for no key update of d
+"""
+
+LOCK_ALL_DAYS: Final[LiteralString] = """
+select resource_id, day, busy, version, taken from days
+where organization_id = %(org)s and resource_id = %(resource)s
+order by day for no key update
+"""
+
+# Read after the day is locked: whoever changes what occupies it holds that lock.
+OCCUPYING: Final[LiteralString] = """
+select i.units, i.first_quantum, i.stop_quantum
+from booking_items i join bookings b using (organization_id, booking_id)
+where i.organization_id = %(org)s and i.resource_id = %(resource)s
+  and i.start_time > %(from)s and i.start_time < %(until)s
+  and i.first_quantum < %(stop)s and i.stop_quantum > %(first)s and b.state = any(%(states)s)
+"""
+
+CREATE_BOOKINGS: Final[LiteralString] = """
+insert into bookings (organization_id, booking_id, kind, state, revision, sequence,
+  event_type_id, event_type_title, start_time, end_time, booker_id, booker_name, booker_email,
+  location, time_zone, cancel_reason, block_reason, created_at, updated_at, due_at,
+  needs_confirmation, token_hash, token_version)
+select %(org)s, r.id, r.kind, r.state, r.revision, r.sequence, r.event_type, r.title, r.start,
+  r.end, r.booker, r.name, r.email, r.location, r.zone, r.reason, r.block, r.created, r.updated,
+  r.due, r.needs, decode(r.hash, 'hex'), r.token
+from json_to_recordset(%(rows)s::json) as r (id text, kind smallint, state smallint, revision int,
+  sequence int, event_type text, title text, start timestamptz, "end" timestamptz, booker text,
+  name text, email text, location text, zone text, reason text, block text, created timestamptz,
+  updated timestamptz, due timestamptz, needs boolean, hash text, token int)
+"""
+
+CREATE_ITEMS: Final[LiteralString] = """
+insert into booking_items (organization_id, booking_id, ordinal, resource_id, units,
+  first_quantum, stop_quantum, start_time, pool)
+select %(org)s, r.id, r.ordinal, r.resource, r.units, r.first, r.stop, r.start, r.pool
+from json_to_recordset(%(rows)s::json) as r (id text, ordinal smallint, resource text, units int,
+  first int, stop int, start timestamptz, pool boolean)
+"""
+
+CHANGE_BOOKINGS: Final[LiteralString] = """
+update bookings b set state = r.state, revision = r.revision, sequence = r.sequence,
+  start_time = r.start, end_time = r.end, cancel_reason = r.reason, updated_at = r.updated,
+  due_at = r.due
+from json_to_recordset(%(rows)s::json) as r (id text, state smallint, revision int, sequence int,
+  start timestamptz, "end" timestamptz, reason text, updated timestamptz, due timestamptz)
+where b.organization_id = %(org)s and b.booking_id = r.id
+"""
+
+MOVE_ITEMS: Final[LiteralString] = """
+update booking_items i set units = r.units, first_quantum = r.first, stop_quantum = r.stop,
+  start_time = r.start
+from json_to_recordset(%(rows)s::json) as r (id text, ordinal smallint, units int, first int,
+  stop int, start timestamptz)
+where i.organization_id = %(org)s and i.booking_id = r.id and i.ordinal = r.ordinal
+"""
+
+HISTORY: Final[LiteralString] = """
+insert into booking_history (organization_id, booking_id, revision, event, state, actor, reason,
+  created_at, overridden, start_time, end_time)
+select %(org)s, r.id, r.revision, r.event, r.state, r.actor, r.reason, r.updated, r.overridden,
+  r.start, r.end
+from json_to_recordset(%(rows)s::json) as r (id text, revision int, event text, state smallint,
+  actor text, reason text, updated timestamptz, overridden boolean, start timestamptz,
+  "end" timestamptz)
+"""
+
+KEYS: Final[LiteralString] = """
+insert into request_keys (organization_id, method, request_id, content_hash, answer)
+select %(org)s, r.method, r.request, decode(r.hash, 'hex'), decode(r.answer, 'hex')
+from json_to_recordset(%(rows)s::json) as r (method text, request uuid, hash text, answer text)
+"""
+
+# The last lock: whoever holds it commits before whoever waits for it.
+NEXT_NUMBER: Final[LiteralString] = """
+insert into feeds as f (organization_id, number) values (%(org)s, 1)
+on conflict (organization_id) do update set number = f.number + 1
+returning number
+"""
+
+CHANGE_DAYS: Final[LiteralString] = """
+update days d set busy = r.busy::bit(96), taken = decode(r.taken, 'hex'),
+  version = (select number from feeds where organization_id = %(org)s)
+from json_to_recordset(%(rows)s::json) as r (resource text, day date, busy text, taken text)
+where d.organization_id = %(org)s and d.resource_id = r.resource and d.day = r.day
+"""
+
+# A day that had no row could not be locked. Should another transaction have made one meanwhile,
+# the key is taken, and everything is decided again.
+CREATE_DAYS: Final[LiteralString] = """
+insert into days (organization_id, resource_id, day, busy, taken, version)
+select %(org)s, r.resource, r.day, r.busy::bit(96), decode(r.taken, 'hex'),
+  (select number from feeds where organization_id = %(org)s)
+from json_to_recordset(%(rows)s::json) as r (resource text, day date, busy text, taken text)
+order by r.resource, r.day
+"""
+
+CHANGE_CAPACITY: Final[LiteralString] = """
+update capacities set units = %(units)s,
+  version = (select number from feeds where organization_id = %(org)s)
+where organization_id = %(org)s and resource_id = %(resource)s
+"""
+
+# By the database's clock: events are kept for their time whatever a service's clock says.
+OUTBOX: Final[LiteralString] = """
+insert into outbox (organization_id, feed, ordinal, kind, booking_id, revision, payload,
+  created_at)
+select %(org)s, (select number from feeds where organization_id = %(org)s), r.ordinal, r.kind,
+  r.id, r.revision, r.payload, now()
+from json_to_recordset(%(rows)s::json) as r (ordinal smallint, kind text, id text, revision int,
+  payload jsonb)
+"""
+
+ANSWER: Final[LiteralString] = """
+select content_hash, answer from request_keys
+where organization_id = %(org)s and method = %(method)s and request_id = %(request)s
+"""

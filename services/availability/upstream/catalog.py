@@ -1,62 +1,77 @@
-"""The catalog, asked for offerings and resources; answers count for a moment."""
+"""The catalog, mirrored for each organization in use, else asked."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
-from typing import Any, Final
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Final, TypeVar
 
-import grpc
-from google.rpc import error_details_pb2, status_pb2
-
-from holdfast.catalog.v1 import catalog_pb2_grpc, link_pb2, offering_pb2, resource_pb2
+from holdfast.catalog.v1 import catalog_pb2_grpc
 from services.availability.domain.offering import Offering, OfferingName, ResourceFacts
-from services.availability.domain.refusal import Kind, NotFound
-from services.availability.upstream.memory import Memory
-from services.availability.upstream.offering import read_offering, read_resource, type_number
-from shared.runtime import log
-from shared.runtime.call import REQUEST_ID_KEY
+from services.availability.upstream.asked import AskedCatalog
+from services.availability.upstream.following import CatalogFollower
+from services.availability.upstream.mirror import CatalogMirror
 from shared.runtime.channel import upstream_channel
 from shared.runtime.failure import Overloaded, StoreUnavailable
-from shared.runtime.status import DETAILS_KEY
 
-_MOST_REMEMBERED: Final = 20_000
-# Not the time the caller has left: the question may stand for many callers, each of whom waits
-# no longer than their own deadline, and its answer serves those who come next.
-_PATIENCE_SECONDS: Final = 1.0
-_PAGE_SIZE: Final = 1_000
-# Questions that one listing asks at a time.
-_ASKED_TOGETHER: Final = 32
+T = TypeVar("T")
 
-_ResourceName = tuple[str, str]
-_Missing = tuple[Kind, str]
+_IDLE_SECONDS: Final = 60.0
+# Organizations beyond that are asked about: whoever invents some must not take all memory.
+_MOST_FOLLOWED: Final = 2_000
+# A catalog that could not be asked is left in peace so long, where a mirror can answer.
+_RESPITE_SECONDS: Final = 1.0
 
 
 class Catalog:
-    """The port ``Offerings`` over CatalogService."""
+    """The port ``Offerings`` over CatalogService. Belongs to one event loop.
 
-    def __init__(self, address: str, *, fresh_seconds: float) -> None:
+    While an organization's watch lives, its mirror answers. Before that, and while the watch is
+    broken, the catalog is asked; while it cannot be asked, the mirror answers as it is.
+    """
+
+    def __init__(
+        self,
+        address: str,
+        *,
+        fresh_seconds: float,
+        stale_seconds: float = 900.0,
+        idle_seconds: float = _IDLE_SECONDS,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
         """Connects when it is first asked.
 
         Args:
             address: host:port, or another gRPC target; of several addresses all are used.
-            fresh_seconds: How long an answer counts.
+            fresh_seconds: How long an answer counts where the catalog is asked; with 0 it is
+                asked every time.
+            stale_seconds: How long a mirror counts while the catalog cannot be asked.
+            idle_seconds: After how long without a question a mirror is given up.
+            monotonic: The clock of mirrors.
         """
         self._channel = upstream_channel(address)
-        self._stub = catalog_pb2_grpc.CatalogServiceStub(self._channel)
-        self._offerings = Memory(
-            self._ask_offering, fresh_seconds=fresh_seconds, most=_MOST_REMEMBERED
-        )
-        self._resources = Memory(
-            self._ask_resource, fresh_seconds=fresh_seconds, most=_MOST_REMEMBERED
-        )
+        stub = catalog_pb2_grpc.CatalogServiceStub(self._channel)
+        self._watch = stub.WatchCatalog
+        self._asked = AskedCatalog(stub, fresh_seconds=fresh_seconds, monotonic=monotonic)
+        self._follows = fresh_seconds > 0
+        self._stale_seconds = stale_seconds
+        self._idle_seconds = idle_seconds
+        self._monotonic = monotonic
+        self._followers: dict[str, CatalogFollower] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._ask_from = float("-inf")
 
     async def offering(self, name: OfferingName) -> Offering:
         """As in the port."""
-        found = await self._offerings(name)
-        if isinstance(found, Offering):
-            return found
-        raise NotFound(*found)
+        mirror = self._live(name.organization_id)
+        if mirror is not None:
+            return mirror.offerings.get(name) or mirror.offering(name)
+        return await self._either(
+            name.organization_id,
+            lambda: self._asked.offering(name),
+            lambda mirror: mirror.offering(name),
+        )
 
     async def require_resources(self, organization_id: str, resource_ids: Sequence[str]) -> None:
         """As in the port."""
@@ -71,131 +86,91 @@ class Catalog:
         self, organization_id: str, event_type_id: str, resource_type: str
     ) -> Sequence[Offering]:
         """As in the port."""
-        kind = _wanted_type(resource_type)
-        resources = await self._pages(
-            self._stub.ListResourcesForEventType,
-            link_pb2.ListResourcesForEventTypeRequest(
-                organization_id=organization_id,
-                event_type_id=event_type_id,
-                page_size=_PAGE_SIZE,
-            ),
-            (Kind.EVENT_TYPE, event_type_id),
+        mirror = self._live(organization_id)
+        if mirror is not None:
+            return mirror.listed(event_type_id, resource_type)
+        return await self._either(
+            organization_id,
+            lambda: self._asked.listed(organization_id, event_type_id, resource_type),
+            lambda mirror: mirror.listed(event_type_id, resource_type),
         )
-        names = [
-            OfferingName(organization_id, resource.resource_id, event_type_id)
-            for resource in resources
-            if resource.active and (not resource_type or resource.type == kind)
-        ]
-        found: list[Offering | _Missing] = []
-        for begin in range(0, len(names), _ASKED_TOGETHER):
-            asked = names[begin : begin + _ASKED_TOGETHER]
-            found += await asyncio.gather(*map(self._offerings, asked))
-        # What was deleted or unlinked meanwhile is no longer listed.
-        return [
-            offering
-            for offering in found
-            if isinstance(offering, Offering) and offering.resource_active and offering.linked
-        ]
 
     async def resources(self, organization_id: str, resource_type: str) -> Sequence[ResourceFacts]:
         """As in the port."""
-        kind = _wanted_type(resource_type)
-        if resource_type and not kind:
-            return ()
-        resources = await self._pages(
-            self._stub.ListResources,
-            resource_pb2.ListResourcesRequest(
-                organization_id=organization_id, type=kind, active=True, page_size=_PAGE_SIZE
-            ),
-            (Kind.RESOURCE, ""),
+        mirror = self._live(organization_id)
+        if mirror is not None:
+            return mirror.resources(resource_type)
+        return await self._either(
+            organization_id,
+            lambda: self._asked.resources(organization_id, resource_type),
+            lambda mirror: mirror.resources(resource_type),
         )
-        return [read_resource(resource) for resource in resources]
 
     async def close(self) -> None:
-        """Ends the questions in flight and disconnects."""
-        await self._offerings.close()
-        await self._resources.close()
+        """Ends watches and the questions in flight, and disconnects."""
+        while self._tasks:
+            for task in self._tasks:
+                task.cancel()
+            await asyncio.wait(self._tasks, timeout=_RESPITE_SECONDS)
+        await self._asked.close()
         await self._channel.close()
-
-    async def _ask_offering(self, name: OfferingName) -> Offering | _Missing:
-        request = offering_pb2.GetOfferingRequest(**name._asdict())
-        try:
-            answer = await self._stub.GetOffering(request, **_call_options())
-        except grpc.aio.AioRpcError as error:
-            return _missing(error, (Kind.RESOURCE, name.resource_id))
-        return read_offering(name, answer.offering)
 
     async def _facts(
         self, organization_id: str, resource_ids: Sequence[str]
     ) -> Sequence[ResourceFacts]:
-        answers = await asyncio.gather(
-            *(self._resources((organization_id, resource_id)) for resource_id in resource_ids)
+        mirror = self._live(organization_id)
+        if mirror is not None:
+            return mirror.facts(resource_ids)
+        return await self._either(
+            organization_id,
+            lambda: self._asked.facts(organization_id, resource_ids),
+            lambda mirror: mirror.facts(resource_ids),
         )
-        found = []
-        for answer in answers:
-            if not isinstance(answer, ResourceFacts):
-                raise NotFound(*answer)
-            found.append(answer)
-        return found
 
-    async def _pages(
-        self, method: Any, request: Any, missing: _Missing
-    ) -> Sequence[resource_pb2.Resource]:
-        found: list[resource_pb2.Resource] = []
-        while True:
-            try:
-                answer = await method(request, **_call_options())
-            except grpc.aio.AioRpcError as error:
-                raise NotFound(*_missing(error, missing)) from error
-            found += answer.resources
-            if not answer.next_page_token:
-                return found
-            request.page_token = answer.next_page_token
+    def _live(self, organization_id: str) -> CatalogMirror | None:
+        """Returns the mirror while it is as new as the catalog; begins one where there is none."""
+        follower = self._followers.get(organization_id)
+        now = self._monotonic()
+        if follower is None:
+            if self._follows and len(self._followers) < _MOST_FOLLOWED:
+                self._follow(organization_id)
+            return None
+        follower.used_at = now
+        return follower.mirror if now < follower.live_until else None
 
-    async def _ask_resource(self, name: _ResourceName) -> ResourceFacts | _Missing:
-        organization_id, resource_id = name
-        request = resource_pb2.GetResourceRequest(
-            organization_id=organization_id, resource_id=resource_id
-        )
-        missing = Kind.RESOURCE, resource_id
+    async def _either(
+        self,
+        organization_id: str,
+        ask: Callable[[], Awaitable[T]],
+        remember: Callable[[CatalogMirror], T],
+    ) -> T:
+        """Asks the catalog; answers by the mirror where it cannot be asked."""
+        follower = self._followers.get(organization_id)
+        mirror = follower.kept() if follower is not None else None
+        if mirror is None:
+            return await ask()
+        if self._monotonic() < self._ask_from:
+            return remember(mirror)
         try:
-            answer = await self._stub.GetResource(request, **_call_options())
-        except grpc.aio.AioRpcError as error:
-            return _missing(error, missing)
-        return (
-            missing if answer.resource.HasField("delete_time") else read_resource(answer.resource)
+            return await ask()
+        except (StoreUnavailable, Overloaded):
+            self._ask_from = self._monotonic() + _RESPITE_SECONDS
+            return remember(mirror)
+
+    def _follow(self, organization_id: str) -> None:
+        follower = CatalogFollower(
+            organization_id,
+            self._watch,
+            idle_seconds=self._idle_seconds,
+            stale_seconds=self._stale_seconds,
+            monotonic=self._monotonic,
         )
+        self._followers[organization_id] = follower
+        task = asyncio.create_task(follower.run())
+        self._tasks.add(task)
 
+        def ended(task: asyncio.Task[None]) -> None:
+            self._tasks.discard(task)
+            del self._followers[organization_id]
 
-def _wanted_type(word: str) -> resource_pb2.ResourceType.ValueType:
-    return type_number(word) or resource_pb2.RESOURCE_TYPE_UNSPECIFIED
-
-
-def _call_options() -> dict[str, Any]:
-    return {
-        "timeout": _PATIENCE_SECONDS,
-        "metadata": ((REQUEST_ID_KEY, log.request_id.get()),),
-    }
-
-
-def _missing(error: grpc.aio.AioRpcError, default: _Missing) -> _Missing:
-    """Returns what the catalog does not have; raises when that is not what it said."""
-    code = error.code()
-    if code is grpc.StatusCode.NOT_FOUND:
-        return _told(error) or default
-    if code is grpc.StatusCode.RESOURCE_EXHAUSTED:
-        raise Overloaded("the catalog is overloaded") from error
-    if code is grpc.StatusCode.DEADLINE_EXCEEDED:
-        raise StoreUnavailable("the catalog did not answer in time") from error
-    raise StoreUnavailable("the catalog cannot be asked") from error
-
-
-def _told(error: grpc.aio.AioRpcError) -> _Missing | None:
-    for key, value in error.trailing_metadata():
-        if key != DETAILS_KEY or not isinstance(value, bytes):
-            continue
-        info = error_details_pb2.ErrorInfo()
-        for detail in status_pb2.Status.FromString(value).details:
-            if detail.Unpack(info) and info.metadata.get("kind") in set(Kind):
-                return Kind(info.metadata["kind"]), info.metadata["id"]
-    return None
+        task.add_done_callback(ended)

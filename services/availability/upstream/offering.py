@@ -7,12 +7,13 @@ what it computed by schedule and rules, and finds identical ones fastest.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import date, timedelta
 from functools import lru_cache
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
+from zoneinfo import ZoneInfo
 
-from holdfast.catalog.v1 import event_type_pb2, offering_pb2, resource_pb2
+from holdfast.catalog.v1 import event_type_pb2, offering_pb2, resource_pb2, schedule_pb2
 from services.availability.domain.offering import Offering, OfferingName, ResourceFacts
 from shared.slots.rule import BookingRules, ClosedHours, DurationRange
 from shared.slots.schedule import Schedule, Window, default_schedule
@@ -35,30 +36,117 @@ _TYPE_NUMBERS: Final = {
 _TYPE_WORDS: Final[Mapping[int, str]] = {number: word for word, number in _TYPE_NUMBERS.items()}
 
 
+class OfferedResource(NamedTuple):
+    """What offerings of a resource need of it."""
+
+    facts: ResourceFacts
+    is_active: bool
+    is_standalone: bool
+    zone_name: str
+    schedule_id: str
+
+
+class OfferedEventType(NamedTuple):
+    """What offerings under an event type need of it."""
+
+    is_active: bool
+    title: str
+    locations: tuple[str, ...]
+    zone_lock: ZoneInfo | None
+    rules: BookingRules
+    needs_confirmation: bool
+    schedule_id: str
+
+
 def read_offering(name: OfferingName, offering: offering_pb2.Offering) -> Offering:
     """Returns the domain's view of a catalog answer."""
-    resource, event_type = offering.resource, offering.event_type
-    lock = event_type.time_zone_lock
-    return Offering(
-        name=name,
-        resource_active=resource.active,
-        standalone=resource.standalone,
-        event_type_active=event_type.active,
+    schedule = (
+        read_schedule(offering.schedule, offering.date_overrides)
+        if offering.HasField("schedule")
+        else schedule_without_one(offering.resource.time_zone)
+    )
+    return offering_of(
+        name,
+        read_resource(offering.resource),
+        read_event_type(offering.event_type),
+        schedule,
         linked=offering.linked,
-        title=event_type.title,
-        locations=tuple(event_type.locations),
-        zone_lock=zone(lock) if lock else None,
-        schedule=_schedule_of(offering),
-        rules=_rules(_rules_content(event_type)),
-        pool=resource.pool,
-        resource_type=type_word(resource.type),
-        needs_confirmation=event_type.requires_confirmation,
     )
 
 
-def read_resource(resource: resource_pb2.Resource) -> ResourceFacts:
+def offering_of(
+    name: OfferingName,
+    resource: OfferedResource,
+    event_type: OfferedEventType,
+    schedule: Schedule,
+    *,
+    linked: bool,
+) -> Offering:
+    """Returns the offering of a resource under an event type, open as a schedule says."""
+    return Offering(
+        name=name,
+        resource_active=resource.is_active,
+        standalone=resource.is_standalone,
+        event_type_active=event_type.is_active,
+        linked=linked,
+        title=event_type.title,
+        locations=event_type.locations,
+        zone_lock=event_type.zone_lock,
+        schedule=schedule,
+        rules=event_type.rules,
+        pool=resource.facts.pool,
+        resource_type=resource.facts.resource_type,
+        needs_confirmation=event_type.needs_confirmation,
+    )
+
+
+def read_resource(resource: resource_pb2.Resource) -> OfferedResource:
+    """Returns what offerings need of a resource."""
+    return OfferedResource(
+        read_facts(resource),
+        resource.active,
+        resource.standalone,
+        resource.time_zone,
+        resource.schedule_id,
+    )
+
+
+def read_facts(resource: resource_pb2.Resource) -> ResourceFacts:
     """Returns the domain's view of a resource."""
     return ResourceFacts(resource.resource_id, type_word(resource.type), resource.pool)
+
+
+def read_event_type(event_type: event_type_pb2.EventType) -> OfferedEventType:
+    """Returns what offerings need of an event type."""
+    lock = event_type.time_zone_lock
+    return OfferedEventType(
+        is_active=event_type.active,
+        title=event_type.title,
+        locations=tuple(event_type.locations),
+        zone_lock=zone(lock) if lock else None,
+        rules=_rules(_rules_content(event_type)),
+        needs_confirmation=event_type.requires_confirmation,
+        schedule_id=event_type.schedule_id,
+    )
+
+
+def read_schedule(
+    schedule: schedule_pb2.Schedule, overrides: Iterable[schedule_pb2.DateOverride]
+) -> Schedule:
+    """Returns the opening hours of a schedule with its overrides, ascending by date."""
+    content = offering_pb2.Offering()
+    content.schedule.time_zone = schedule.time_zone
+    content.schedule.windows.extend(schedule.windows)
+    for override in overrides:
+        # A note is nothing to the engine.
+        content.date_overrides.add(date=override.date, windows=override.windows)
+    return _schedule(content.SerializeToString(deterministic=True))
+
+
+@lru_cache(maxsize=_KEPT)
+def schedule_without_one(zone_name: str) -> Schedule:
+    """Returns the opening hours in a zone where no schedule decides."""
+    return default_schedule(zone_name)
 
 
 def type_word(number: int) -> str:
@@ -69,20 +157,6 @@ def type_word(number: int) -> str:
 def type_number(word: str) -> resource_pb2.ResourceType.ValueType | None:
     """Returns the type that a word stands for, if it does."""
     return _TYPE_NUMBERS.get(word)
-
-
-def _schedule_of(offering: offering_pb2.Offering) -> Schedule:
-    if not offering.HasField("schedule"):
-        return _default(offering.resource.time_zone)
-    content = offering_pb2.Offering(date_overrides=offering.date_overrides)
-    content.schedule.time_zone = offering.schedule.time_zone
-    content.schedule.windows.extend(offering.schedule.windows)
-    return _schedule(content.SerializeToString(deterministic=True))
-
-
-@lru_cache(maxsize=_KEPT)
-def _default(zone_name: str) -> Schedule:
-    return default_schedule(zone_name)
 
 
 @lru_cache(maxsize=_KEPT)

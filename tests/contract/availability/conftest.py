@@ -9,6 +9,7 @@ from typing import Any
 
 import grpc
 import pytest
+from pydantic import SecretStr
 
 from services.availability.bootstrap import wired
 from services.availability.settings import AvailabilitySettings
@@ -26,6 +27,8 @@ class StillSettings(AvailabilitySettings):
     """Availability on a Monday morning that does not pass, asking the catalog every time."""
 
     present: datetime = NOW
+    management_key: SecretStr = SecretStr("a key that only tests know, 32 long")
+    administration: bool = True
     catalog_fresh_seconds: float = 0
 
     def clock(self) -> Clock:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from datetime import timedelta
@@ -19,6 +20,7 @@ from tests import stores
 
 TABLES = (
     "days",
+    "capacities",
     "bookings",
     "booking_items",
     "booking_history",
@@ -42,7 +44,12 @@ def migrated_database(server: stores.PostgresServer) -> Iterator[str]:
 
 def settings_for(url: str, **changes: Any) -> AvailabilitySettings:
     """Settings on a throw-away database, with a catalog that nobody asks."""
-    given = {"postgres_url": url, "catalog_address": "127.0.0.1:1", "throwaway_data": True}
+    given = {
+        "postgres_url": url,
+        "catalog_address": "127.0.0.1:1",
+        "management_key": "a key that only tests know, 32 long",
+        "throwaway_data": True,
+    }
     return AvailabilitySettings.model_validate(given | changes)
 
 
@@ -79,3 +86,14 @@ def rows(url: str, statement: LiteralString, *parameters: Any) -> list[tuple[Any
     with psycopg.connect(url, autocommit=True) as connection:
         cursor = connection.execute(statement, parameters)
         return cursor.fetchall() if cursor.description else []
+
+
+async def waiting_for_a_lock(url: str) -> None:
+    """Returns once some transaction of the database waits for another one."""
+    async with asyncio.timeout(10):
+        while not rows(  # noqa: ASYNC110  # the server tells nobody that it waits
+            url,
+            "select 1 from pg_stat_activity"
+            " where wait_event_type = 'Lock' and datname = current_database()",
+        ):
+            await asyncio.sleep(0.01)

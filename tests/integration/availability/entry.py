@@ -6,16 +6,32 @@ import uuid
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
-from services.availability.app.port import RequestKey
+from services.availability.app.port import Noted
 from services.availability.app.verify import Verify
-from services.availability.domain.booking import Booker, Booking, BookingItem, BookingState
+from services.availability.domain.booking import (
+    Booker,
+    Booking,
+    BookingItem,
+    BookingState,
+    Event,
+    Note,
+)
+from services.availability.domain.day_change import ChangedDay
+from services.availability.domain.ledger_claim import Change
+from services.availability.domain.request_key import RequestKey
 from services.availability.storage.database import Database
 from services.availability.storage.inventory import PostgresInventory
+from services.availability.storage.ledger import PostgresLedger
 from shared.slots.quantum import Span, instant
+from tests.clock import ManualClock
 
 NOW = datetime(2027, 3, 1, 8, tzinfo=UTC)
 # Quantum 0 of Monday, 2027-03-08.
 MONDAY = int(datetime(2027, 3, 8, tzinfo=UTC).timestamp()) // 900
+
+
+def nobody(_organization_id: str, _days: Sequence[ChangedDay] | None) -> None:
+    """Is told of commits, and does nothing."""
 
 
 def key(organization_id: str, method: str = "CreateBooking") -> RequestKey:
@@ -52,12 +68,28 @@ def booking(
     )
 
 
-def cancelled(found: Booking) -> tuple[Booking, bytes]:
+def cancelled(found: Booking) -> Change:
     """The decision to cancel."""
-    return found.cancelled(NOW + timedelta(minutes=1), "changed my mind"), b"cancelled"
+    ended = found.cancelled(NOW + timedelta(minutes=1), "changed my mind")
+    return Change(ended, Event.CANCELLED, Note("ann", "changed my mind"), b"cancelled")
+
+
+class Ledger(PostgresLedger):
+    """The ledger, with answers that the test knows."""
+
+    def __init__(self, database: Database, noted: Noted = nobody) -> None:
+        super().__init__(database, noted)
+
+    async def book(self, request: RequestKey, wanted: Booking, answer: bytes) -> bytes:
+        """Creates a booking."""
+        return await self.create(request, wanted, Note("ann"), lambda _: answer)
+
+    async def cancel(self, request: RequestKey, booking_id: str) -> bytes:
+        """Cancels one."""
+        return await self.change(request.organization_id, request, booking_id, cancelled)
 
 
 async def violations(database: Database, organization_id: str) -> int:
     """Days that two bookings share, or whose bitmap is not the union of their bookings."""
-    verify = Verify(PostgresInventory(database))
+    verify = Verify(PostgresInventory(database), ManualClock(NOW))
     return (await verify(organization_id, "")).difference_count

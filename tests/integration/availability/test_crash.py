@@ -10,17 +10,16 @@ from pathlib import Path
 
 import pytest
 
-from services.availability.app.port import RequestKey
 from services.availability.bootstrap import migrate
 from services.availability.domain.booking import Booking
+from services.availability.domain.request_key import RequestKey
 from services.availability.storage.database import Database
-from services.availability.storage.ledger import PostgresLedger
 from services.availability.storage.migration import HEAD
 from shared.embedded.folder import processes_in
 from shared.embedded.postgres import EmbeddedPostgres
 from shared.runtime.failure import Overloaded, StoreUnavailable
 from tests.integration.availability.database import rows, settings_for
-from tests.integration.availability.entry import booking, cancelled, key, violations
+from tests.integration.availability.entry import Ledger, booking, key, violations
 
 _SECONDS = timedelta(seconds=5)
 WRITERS = 8
@@ -36,7 +35,7 @@ async def test_no_acknowledged_booking_is_lost_and_none_is_made_twice(
         migrate(settings_for(url))
         database = Database(url, connections=4, statement=_SECONDS, throwaway=False)
         await database.open(head=HEAD)
-        ledger = PostgresLedger(database)
+        ledger = Ledger(database)
         wanted = [(key(organization), booking(organization, 3 * n, 3 * n + 3)) for n in range(400)]
 
         acknowledged = await written_until_killed(ledger, wanted, tmp_path / "cluster")
@@ -56,7 +55,7 @@ async def test_no_acknowledged_booking_is_lost_and_none_is_made_twice(
 
 
 async def written_until_killed(
-    ledger: PostgresLedger, wanted: list[tuple[RequestKey, Booking]], cluster: Path
+    ledger: Ledger, wanted: list[tuple[RequestKey, Booking]], cluster: Path
 ) -> set[str]:
     """Books until the server is killed in the midst of it; returns what was acknowledged."""
     acknowledged: set[str] = set()
@@ -65,7 +64,7 @@ async def written_until_killed(
     async def writer() -> None:
         for request, entry in rest:
             try:
-                await ledger.create(request, entry, entry.booking_id.encode())
+                await ledger.book(request, entry, entry.booking_id.encode())
             except (StoreUnavailable, Overloaded):
                 return
             acknowledged.add(entry.booking_id)
@@ -77,11 +76,11 @@ async def written_until_killed(
     return acknowledged
 
 
-async def _patiently(ledger: PostgresLedger, request: RequestKey, entry: Booking) -> bytes:
+async def _patiently(ledger: Ledger, request: RequestKey, entry: Booking) -> bytes:
     async with asyncio.timeout(5):
         while True:
             try:
-                return await ledger.create(request, entry, entry.booking_id.encode())
+                return await ledger.book(request, entry, entry.booking_id.encode())
             except StoreUnavailable:
                 continue
 
@@ -90,20 +89,20 @@ async def _patiently(ledger: PostgresLedger, request: RequestKey, entry: Booking
 async def test_a_call_repeated_changes_nothing(
     database: Database, database_url: str, organization: str, at: str
 ) -> None:
-    ledger = PostgresLedger(database)
+    ledger = Ledger(database)
     request, entry = key(organization), booking(organization, 0, 4)
-    first = await ledger.create(request, entry, b"created")
+    first = await ledger.book(request, entry, b"created")
     if at == "cancelled":
         request = key(organization, "CancelBooking")
-        first = await ledger.change(request, entry.booking_id, cancelled)
+        first = await ledger.cancel(request, entry.booking_id)
     written = rows(
         database_url, "select t::text from outbox t where organization_id = %s", organization
     )
 
     again = (
-        await ledger.create(request, entry, b"other")
+        await ledger.book(request, entry, b"other")
         if at == "created"
-        else await ledger.change(request, entry.booking_id, cancelled)
+        else await ledger.cancel(request, entry.booking_id)
     )
 
     assert again == first

@@ -62,7 +62,7 @@ def test_a_second_migration_finds_nothing_to_do(database_url: str) -> None:
 async def test_a_database_without_a_schema_is_refused(postgres_server: PostgresServer) -> None:
     url = postgres_server.url(fresh_database(postgres_server))
 
-    with pytest.raises(StartRefused, match=r"revision none and must be at 0001.* migrate"):
+    with pytest.raises(StartRefused, match=r"revision none and must be at 0002.* migrate"):
         async with opened(url):
             pass
 

@@ -13,16 +13,15 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from services.availability.bootstrap import migrate
 from services.availability.storage.database import Database
-from services.availability.storage.ledger import PostgresLedger
 from services.availability.storage.migration import HEAD
 from shared.embedded.postgres import EmbeddedPostgres
 from shared.runtime.failure import Overloaded, StoreUnavailable
 from tests.integration.availability.database import rows, settings_for
-from tests.integration.availability.entry import booking, cancelled, key, violations
+from tests.integration.availability.entry import Ledger, booking, key, violations
 
 _BOOKINGS = 60
-# CommandComplete of the ledger's statements, then ReadyForQuery outside a transaction.
-_DONE = b"SELECT 1\x00Z\x00\x00\x00\x05I"
+# CommandComplete of the ledger's commit, then ReadyForQuery outside a transaction.
+_DONE = b"COMMIT\x00Z\x00\x00\x00\x05I"
 
 
 class _Cutter:
@@ -78,7 +77,7 @@ async def test_a_reply_cut_after_the_commit_loses_and_doubles_nothing(
                 address, connections=4, statement=timedelta(seconds=5), throwaway=True
             )
             await database.open(head=HEAD)
-            ledger = PostgresLedger(database)
+            ledger = Ledger(database)
             cutter.is_armed = True
 
             await asyncio.gather(*(_book_and_cancel(ledger, organization, n) for n in range(4)))
@@ -87,23 +86,23 @@ async def test_a_reply_cut_after_the_commit_loses_and_doubles_nothing(
             assert await violations(database, organization) == 0
             await database.close()
         made = rows(url, "select count(*), count(*) filter (where state = 2) from bookings")
-        events = rows(url, "select count(*), max(feed) from outbox")
+        events = rows(url, "select count(*), count(distinct feed) = max(feed) from outbox")
 
     assert cutter.cuts > 10
     assert made == [(_BOOKINGS, _BOOKINGS // 2)]
-    assert events == [(_BOOKINGS * 3 // 2, _BOOKINGS * 3 // 2)]
+    assert events == [(_BOOKINGS * 3 // 2, True)]
 
 
-async def _book_and_cancel(ledger: PostgresLedger, organization: str, first: int) -> None:
+async def _book_and_cancel(ledger: Ledger, organization: str, first: int) -> None:
     for n in range(first, _BOOKINGS, 4):
         entry = booking(organization, 4 * n, 4 * n + 4)
         request, undo = key(organization), key(organization, "CancelBooking")
         answer = entry.booking_id.encode()
         while True:
             with suppress(StoreUnavailable, Overloaded):
-                assert await ledger.create(request, entry, answer) == answer
+                assert await ledger.book(request, entry, answer) == answer
                 break
         while n % 2:
             with suppress(StoreUnavailable, Overloaded):
-                await ledger.change(undo, entry.booking_id, cancelled)
+                await ledger.cancel(undo, entry.booking_id)
                 break

@@ -1,0 +1,269 @@
+"""What callers want written, decided in memory against rows that are locked."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Final, NamedTuple
+
+from services.availability.domain import counter
+from services.availability.domain.booking import Booking, BookingItem, Event, Note
+from services.availability.domain.claim import (
+    DayKey,
+    DayState,
+    Inventory,
+    refusal,
+    touched,
+)
+from services.availability.domain.counter import Planes
+from services.availability.domain.refusal import IdTaken, InUse
+from services.availability.domain.request_key import RequestKey
+from shared.slots.quantum import QUANTA_PER_DAY, day_date, microseconds
+
+_MICROSECONDS_PER_QUANTUM: Final = 900_000_000
+
+
+class Outdated(Exception):
+    """What a claim was prepared with is no longer so: it must be prepared anew."""
+
+
+class Change(NamedTuple):
+    """What is to become of a booking, and what its caller is told."""
+
+    booking: Booking
+    event: Event
+    note: Note
+    answer: bytes
+
+
+Decision = Callable[[Booking], Change]
+"""Decides about a booking, or refuses. Pure: it is asked again under the row's lock."""
+
+
+@dataclass(slots=True)
+class Decided:
+    """What a claim writes.
+
+    Attributes:
+        answer: For the caller, and for replays.
+        change: Of a booking.
+        is_new: Whether the change creates it.
+        is_moved: Whether its time is another one.
+        capacity: A pool and its new number of units.
+        kind: What the outbox calls it.
+    """
+
+    answer: bytes
+    change: Change | None = None
+    is_new: bool = False
+    is_moved: bool = False
+    capacity: tuple[str, int] | None = None
+    kind: str = ""
+
+
+@dataclass(slots=True)
+class View:
+    """What is known, and locked, while a group of claims is decided.
+
+    Attributes:
+        inventory: The days.
+        namesakes: Ids of bookings that there are, among those that are to be created.
+        revisions: Of the bookings that are to be changed.
+        bookings: Those that the group has changed already.
+    """
+
+    inventory: Inventory
+    namesakes: set[str] = field(default_factory=set)
+    revisions: Mapping[str, int] = field(default_factory=dict)
+    bookings: dict[str, Booking] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class CreateClaim:
+    """Wants a booking written.
+
+    Attributes:
+        key: Of the call.
+        booking: What to write; an item with 0 units takes all there are.
+        note: For the history.
+        encode: Makes the answer.
+    """
+
+    key: RequestKey
+    booking: Booking
+    note: Note
+    encode: Callable[[Booking], bytes]
+
+    @property
+    def days(self) -> set[DayKey]:
+        """The days to lock."""
+        return touched(self.booking.items)
+
+    @property
+    def pools(self) -> set[str]:
+        """The capacities to lock."""
+        return _pools(self.booking.items)
+
+    def decide(self, view: View) -> Decided:
+        """Takes the booking's time.
+
+        Raises:
+            IdTaken: Another booking has its id.
+            SlotUnavailable: Some of its time is taken.
+        """
+        booking = self.booking
+        if booking.booking_id in view.namesakes or booking.booking_id in view.bookings:
+            raise IdTaken(booking.booking_id)
+        if not all(item.units for item in booking.items):
+            booking = replace(
+                booking,
+                items=tuple(
+                    replace(item, units=item.units or view.inventory.capacity(item.resource_id))
+                    for item in booking.items
+                ),
+            )
+        if taken := view.inventory.in_the_way(booking.items):
+            raise refusal(taken)
+        view.inventory.take(booking.items)
+        view.bookings[booking.booking_id] = booking
+        change = Change(booking, Event.CREATED, self.note, self.encode(booking))
+        return Decided(change.answer, change, is_new=True, kind=change.event)
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeClaim:
+    """Wants a booking changed.
+
+    Attributes:
+        key: Of the call; None for what the server does by itself.
+        booking: As it was read when the claim was prepared.
+        decision: What is to become of it.
+        days: The days to lock: those that the decision touched then.
+        pools: The capacities to lock.
+    """
+
+    key: RequestKey | None
+    booking: Booking
+    decision: Decision
+    days: set[DayKey]
+    pools: set[str]
+
+    @classmethod
+    def prepared(cls, key: RequestKey | None, booking: Booking, decision: Decision) -> ChangeClaim:
+        """Asks what the decision would be, to know what has to be locked.
+
+        Raises:
+            Failure: It refuses.
+        """
+        changed = decision(booking).booking
+        items: list[BookingItem] = []
+        if changed.items != booking.items:
+            items = [*booking.items, *changed.items]
+        elif booking.occupies and not changed.occupies:
+            items = [*booking.items]
+        return cls(key, booking, decision, touched(items), _pools(items))
+
+    def decide(self, view: View) -> Decided:
+        """Changes the booking and what it takes.
+
+        Raises:
+            Outdated: It is not what it was, or touches other days by now.
+            SlotUnavailable: Some of its new time is taken.
+            Failure: The decision refuses.
+        """
+        booking_id = self.booking.booking_id
+        booking = view.bookings.get(booking_id)
+        if booking is None:
+            if view.revisions.get(booking_id) != self.booking.revision:
+                raise Outdated
+            booking = self.booking
+        change = self.decision(booking)
+        changed = change.booking
+        is_moved = changed.items != booking.items
+        if is_moved and booking.occupies:
+            self._move(view.inventory, booking.items, changed.items)
+        elif booking.occupies and not changed.occupies:
+            _require_known(view.inventory, booking.items)
+            view.inventory.release(booking.items)
+        view.bookings[booking_id] = changed
+        return Decided(change.answer, change, is_moved=is_moved, kind=change.event)
+
+    @staticmethod
+    def _move(inventory: Inventory, old: Iterable[BookingItem], new: Iterable[BookingItem]) -> None:
+        _require_known(inventory, [*old, *new])
+        inventory.release(old)
+        if taken := inventory.in_the_way(new):
+            inventory.take(old)
+            raise refusal(taken)
+        inventory.take(new)
+
+
+@dataclass(frozen=True, slots=True)
+class CapacityClaim:
+    """Wants a pool to have another number of units. Decided with every day of the pool."""
+
+    key: RequestKey
+    resource_id: str
+    units: int
+    answer: bytes
+    now: datetime
+
+    def decide(self, inventory: Inventory, keys: Iterable[DayKey]) -> Decided:
+        """Resizes the pool.
+
+        Raises:
+            InUse: More units are taken in a quantum that is not over.
+        """
+        present = microseconds(self.now) // _MICROSECONDS_PER_QUANTUM
+        in_use = [
+            day_date(key.day)
+            for key in sorted(keys)
+            if counter.most(inventory.state(key).counted, _left(key.day, present)) > self.units
+        ]
+        if in_use:
+            raise InUse(self.resource_id, in_use)
+        inventory.resize(self.resource_id, self.units)
+        return Decided(self.answer, capacity=(self.resource_id, self.units), kind="capacity")
+
+
+@dataclass(frozen=True, slots=True)
+class RebuildClaim:
+    """Wants a day written anew from its bookings. Decided with the day locked."""
+
+    key: RequestKey
+    day: DayKey
+    encode: Callable[[DayState], bytes]
+
+    def decide(self, inventory: Inventory, items: Iterable[BookingItem], *, is_pool: bool) -> None:
+        """Counts the items that occupy the day."""
+        planes: Planes = ()
+        for item in items:
+            for day, mask in item.occupancy.masks():
+                if day == self.day.day:
+                    planes = counter.add(planes, mask, item.units)
+        if is_pool:
+            inventory.count_anew(self.day, planes)
+        else:
+            inventory.mark_anew(self.day, counter.reaching(planes, 1))
+
+
+Claim = CreateClaim | ChangeClaim
+
+
+def _pools(items: Iterable[BookingItem]) -> set[str]:
+    return {item.resource_id for item in items if item.is_pool}
+
+
+def _require_known(inventory: Inventory, items: Iterable[BookingItem]) -> None:
+    # A pool's capacity is locked with its days.
+    if not inventory.has(touched(items)):
+        raise Outdated
+
+
+def _left(day: int, present: int) -> int:
+    """Returns the quanta of a day that are not over at a quantum."""
+    begin = present - day * QUANTA_PER_DAY
+    if begin <= 0:
+        return counter.EVERY_QUANTUM
+    return counter.EVERY_QUANTUM >> begin << begin if begin < QUANTA_PER_DAY else 0

@@ -1,0 +1,219 @@
+"""Commits claims in groups: while one transaction is on its way, the next one's claims queue.
+
+No timer and no added delay: a lone claim is committed at once, and under load each transaction
+takes all that came meanwhile, so that the cost of a commit is shared. One transaction of an
+organization at a time, since each holds the organization's feed; a few of different ones at once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import defaultdict, deque
+from collections.abc import Awaitable, Callable, Sequence
+from contextvars import Context
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Final
+
+import psycopg
+
+from services.availability.app.port import Noted
+from services.availability.domain.ledger_claim import Claim
+from services.availability.domain.refusal import Contended
+from services.availability.storage.database import Database
+from services.availability.storage.group import (
+    Answered,
+    Committed,
+    Group,
+    Outcome,
+)
+from services.availability.storage.session import Connection
+from shared.runtime.deadline import time_remaining
+from shared.runtime.failure import DeadlinePassed, Overloaded, StoreUnavailable
+
+MOST_ROWS: Final = 512
+"""Days that one transaction locks, as far as one claim does not want more by itself."""
+
+_FOR_EVER: Final = 3_600.0
+_AGAIN_AFTER: Final = timedelta(milliseconds=100)
+
+logger = logging.getLogger("holdfast.availability.ledger")
+
+
+@dataclass(slots=True, eq=False)
+class _Waiting:
+    """A claim that waits for its turn; ``deadline`` by the loop's clock."""
+
+    claim: Claim
+    future: asyncio.Future[Answered]
+    deadline: float
+
+
+@dataclass(slots=True)
+class WriterTerms:
+    """How claims are grouped.
+
+    Attributes:
+        most_waiting: Claims that may wait, over all organizations.
+        at_once: Transactions of different organizations at once.
+        most_claims: In one transaction.
+    """
+
+    most_waiting: int = 4_096
+    at_once: int = 4
+    most_claims: int = MOST_ROWS
+
+
+@dataclass(slots=True, eq=False)
+class Writer:
+    """Takes claims and commits them. Belongs to one event loop."""
+
+    database: Database
+    noted: Noted
+    terms: WriterTerms = field(default_factory=WriterTerms)
+    # Pools with a capacity row, by organization; rows are never deleted.
+    _pools: defaultdict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
+    _queues: dict[str, deque[_Waiting]] = field(default_factory=dict)
+    _ready: deque[str] = field(default_factory=deque)
+    _waiting: int = 0
+    _tasks: set[asyncio.Task[None]] = field(default_factory=set)
+
+    async def commit(self, organization_id: str, claim: Claim) -> Answered:
+        """Waits until a claim is decided, and committed unless it is refused.
+
+        A caller that leaves while the claim waits takes it back; later it is committed all the
+        same.
+
+        Raises:
+            Outdated: It must be prepared anew.
+            Failure: It is refused, or nobody knows yet whether it was committed.
+        """
+        if self._waiting >= self.terms.most_waiting:
+            raise Overloaded("too many bookings wait to be decided", retry_after=_AGAIN_AFTER)
+        loop = asyncio.get_running_loop()
+        waiting = _Waiting(claim, loop.create_future(), loop.time() + time_remaining(_FOR_EVER))
+        queue = self._queues.get(organization_id)
+        if queue is None:
+            # Nothing of this organization is on its way: the claim need not wait.
+            self._queues[organization_id] = deque([waiting])
+            self._ready.append(organization_id)
+        else:
+            queue.append(waiting)
+        self._waiting += 1
+        self._start()
+        return await waiting.future
+
+    async def alone(
+        self, organization_id: str, work: Callable[[Connection], Awaitable[Committed]]
+    ) -> Answered:
+        """Runs a transaction of its own kind, beside the groups: locks keep them apart.
+
+        Raises:
+            Failure: It is refused, or nobody knows yet whether it was committed.
+        """
+        committed = await self._run(organization_id, work)
+        (outcome,) = committed.outcomes
+        if isinstance(outcome, Exception):
+            raise outcome
+        self._note(organization_id, committed)
+        self.noted(organization_id, None)  # a capacity is told by the feed alone
+        return outcome
+
+    async def close(self, seconds: float) -> None:
+        """Waits for what is on its way, at most ``seconds``."""
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=seconds)
+
+    def _start(self) -> None:
+        while self._ready and len(self._tasks) < self.terms.at_once:
+            # In no caller's context: a transaction is not bounded by one caller's deadline.
+            turn = self._turn(self._ready.popleft())
+            task = asyncio.create_task(turn, context=Context())
+            self._tasks.add(task)
+            task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        self._start()
+
+    async def _turn(self, organization_id: str) -> None:
+        """Commits one group; organizations take turns."""
+        queue = self._queues[organization_id]
+        try:
+            if group := self._taken(queue):
+                await self._commit(organization_id, group)
+        finally:
+            if queue:
+                self._ready.append(organization_id)
+            else:
+                del self._queues[organization_id]
+
+    def _taken(self, queue: deque[_Waiting]) -> list[_Waiting]:
+        group: list[_Waiting] = []
+        rows = 0
+        now = asyncio.get_running_loop().time()
+        while queue and len(group) < self.terms.most_claims:
+            waiting = queue[0]
+            rows += len(waiting.claim.days)
+            if group and rows > MOST_ROWS:
+                break
+            queue.popleft()
+            self._waiting -= 1
+            if waiting.future.done():
+                rows -= len(waiting.claim.days)  # its caller has left
+            elif waiting.deadline <= now:
+                rows -= len(waiting.claim.days)
+                waiting.future.set_exception(DeadlinePassed())
+            else:
+                group.append(waiting)
+        return group
+
+    async def _commit(self, organization_id: str, group: Sequence[_Waiting]) -> None:
+        claims = [waiting.claim for waiting in group]
+        try:
+            committed = await self._run(
+                organization_id,
+                Group(organization_id, claims, self._pools[organization_id]),
+            )
+        except Exception as error:  # noqa: BLE001  # told to whom it concerns
+            if len(group) > 1 and isinstance(error, psycopg.Error | Contended):
+                logger.warning(
+                    "a group is committed one by one",
+                    extra={"claims": len(group), "cause": type(error).__name__},
+                )
+                for waiting in group:
+                    await self._commit(organization_id, [waiting])
+                return
+            outcomes: Sequence[Outcome] = [error] * len(group)
+        else:
+            self._note(organization_id, committed)
+            outcomes = committed.outcomes
+        for waiting, outcome in zip(group, outcomes, strict=True):
+            _tell(waiting.future, outcome)
+
+    async def _run(
+        self, organization_id: str, work: Callable[[Connection], Awaitable[Committed]]
+    ) -> Committed:
+        try:
+            return await self.database.run(work)
+        except StoreUnavailable:
+            self.noted(organization_id, None)  # it may have been committed all the same
+            raise
+
+    def _note(self, organization_id: str, committed: Committed) -> None:
+        told = [outcome for outcome in committed.outcomes if isinstance(outcome, Answered)]
+        if any(not answered.is_replay for answered in told):
+            self.noted(organization_id, committed.days)
+        if any(answered.is_replay for answered in told):
+            # Committed a moment ago, perhaps, by a transaction whose end was not heard of.
+            self.noted(organization_id, None)
+
+
+def _tell(future: asyncio.Future[Answered], outcome: Outcome) -> None:
+    if future.done():
+        return  # its caller has left
+    if isinstance(outcome, Exception):
+        future.set_exception(outcome)
+    else:
+        future.set_result(outcome)
