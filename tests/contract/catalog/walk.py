@@ -10,7 +10,7 @@ import grpc
 
 from tests.contract.catalog.caller import Caller, date, hourly, override, room, weekly, window
 
-_KEYS = ("a", "b", "c", "d")
+KEYS = ("a", "b", "c", "d")
 
 
 class Walk:
@@ -40,11 +40,11 @@ class Walk:
 
 
 def _some(source: random.Random) -> str:
-    return source.choice(_KEYS)
+    return source.choice(KEYS)
 
 
 def _schedule_or_none(source: random.Random) -> str:
-    return source.choice(("", *_KEYS))
+    return source.choice(("", *KEYS))
 
 
 def _create_resource(source: random.Random) -> tuple[str, dict[str, Any]]:
@@ -96,12 +96,12 @@ def _delete_override(source: random.Random) -> tuple[str, dict[str, Any]]:
 
 
 def _set_resources(source: random.Random) -> tuple[str, dict[str, Any]]:
-    keys = source.sample(_KEYS, source.randint(0, 3))
+    keys = source.sample(KEYS, source.randint(0, 3))
     return "SetResources", {"event_type_id": _some(source), "resource_ids": keys}
 
 
 def _set_event_types(source: random.Random) -> tuple[str, dict[str, Any]]:
-    keys = source.sample(_KEYS, source.randint(0, 3))
+    keys = source.sample(KEYS, source.randint(0, 3))
     return "SetEventTypes", {"resource_id": _some(source), "event_type_ids": keys}
 
 
