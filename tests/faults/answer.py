@@ -14,6 +14,8 @@ from tests.faults.violation import Rule, Violation
 
 Intent = tuple[str, str]
 
+# Says nothing about what was asked for.
+_NOT_NOW = frozenset({"OVERLOADED", "CONTENDED"})
 _EVENTS: Mapping[str, frozenset[str]] = {
     "CreateBooking": frozenset({"created"}),
     "CreateBlock": frozenset({"created"}),
@@ -74,7 +76,9 @@ def _answers(
         yield Violation(Rule.TWICE, f"{answered[0]} was given {len(messages)} different answers")
     first_told = min(call.ended for call in answered)
     for call in calls:
-        if isinstance(call.outcome, Refused) and call.started > first_told:
+        if not isinstance(call.outcome, Refused) or call.outcome.reason in _NOT_NOW:
+            continue
+        if call.started > first_told:
             yield Violation(
                 Rule.TWICE, f"{call} was answered, and later refused: {call.outcome.reason}"
             )

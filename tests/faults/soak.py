@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import logging
 import os
 import re
 import shutil
@@ -239,6 +240,8 @@ def main(arguments: Sequence[str]) -> int:
         The exit code: 0 when every promise is met, 1 when one is not, 130 after Ctrl-C.
     """
     options = _parsed(arguments)
+    # Services say much about what is done to them on purpose.
+    logging.disable(logging.CRITICAL)
     progress = Progress()
     report = Report(as_json=False)
     report.header(machine() | {"seed": str(options.seed), "dose": f"{options.dose:g}"})

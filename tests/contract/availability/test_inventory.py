@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
@@ -104,7 +105,8 @@ async def test_more_units_than_there_are_are_not_available(
 
     (found,) = await check(caller, NINE, NINE + HOUR, Item(resource_id="studio-a", units=2))
 
-    assert (found.available, found.units_free, list(found.conflicts)) == (False, 1, [])
+    assert (found.available, found.units_free) == (False, 1)
+    assert [list(conflict.quanta) for conflict in found.conflicts] == [[36, 37, 38, 39]]
 
 
 @pytest.mark.parametrize("method", ["CheckInventory", "GetDays"])
@@ -180,47 +182,63 @@ async def test_right_inventory_has_no_difference(caller: Caller, catalog: FakeCa
     assert (found.difference_count, found.days_checked, found.bookings_checked) == (0, 3, 2)
 
 
-CORRUPTIONS: dict[str, tuple[str, tuple[list[int], list[int], list[int]]]] = {
+# Quarter hours told as surplus, missing, overlapping and miscounted.
+Told = tuple[list[int], list[int], list[int], list[int]]
+CORRUPTIONS: dict[str, tuple[str, Told]] = {
     "a bit too many": (
         "update days set busy = set_bit(busy, 50, 1) where organization_id = %s",
-        ([50], [], []),
+        ([50], [], [], [50]),
     ),
     "a bit too few": (
         "update days set busy = set_bit(busy, 37, 0) where organization_id = %s",
-        ([], [37], []),
+        ([], [37], [], [37]),
     ),
     "a day lost": (
         "delete from days where organization_id = %s",
-        ([], [36, 37, 38, 39], []),
+        ([], [36, 37, 38, 39], [], [36, 37, 38, 39]),
     ),
     "a booking lost": (
         "delete from booking_items where organization_id = %s",
-        ([36, 37, 38, 39], [], []),
+        ([36, 37, 38, 39], [], [], [36, 37, 38, 39]),
     ),
     "two bookings of one time": (
         """insert into booking_items
           select organization_id, booking_id, 2, resource_id, units, first_quantum + 2,
             stop_quantum + 2, start_time
           from booking_items where organization_id = %s""",
-        ([], [40, 41], [38, 39]),
+        ([], [40, 41], [38, 39], [38, 39, 40, 41]),
+    ),
+}
+# Of a pool of three, of which three and then one are taken.
+POOL_CORRUPTIONS: dict[str, tuple[str, Told]] = {
+    "marked though a unit is left": (
+        "update days set busy = set_bit(busy, 41, 1) where organization_id = %s",
+        ([41], [], [], []),
+    ),
+    "full and not marked": (
+        "update days set busy = set_bit(busy, 37, 0) where organization_id = %s",
+        ([], [37], [], []),
+    ),
+    "a counter lost": (
+        "update days set taken = '' where organization_id = %s",
+        ([], [], [], [*range(36, 44)]),
+    ),
+    "a booking of more units": (
+        "update booking_items set units = 2 where organization_id = %s and units = 1",
+        ([], [], [], [40, 41, 42, 43]),
+    ),
+    "a unit lost": (
+        "update capacities set units = 2 where organization_id = %s",
+        ([], [], [36, 37, 38, 39], []),
+    ),
+    "a capacity lost": (
+        "delete from capacities where organization_id = %s",
+        ([], [40, 41, 42, 43], [36, 37, 38, 39], []),
     ),
 }
 
 
-@pytest.mark.parametrize(("damage", "told"), CORRUPTIONS.values(), ids=CORRUPTIONS)
-@pytest.mark.parametrize("resource_id", ["", "studio-a"], ids=["all", "one resource"])
-async def test_corruption_of_each_kind_is_found(
-    caller: Caller,
-    catalog: FakeCatalog,
-    availability_url: str,
-    damage: Any,
-    told: tuple[list[int], list[int], list[int]],
-    resource_id: str,
-) -> None:
-    catalog.offer(caller.organization_id)
-    await caller.book(NINE)
-    rows(availability_url, damage, caller.organization_id)
-
+async def assert_told(caller: Caller, resource_id: str, told: Told) -> None:
     found = await caller.verification(resource_id)
 
     assert found.difference_count == 1
@@ -230,7 +248,51 @@ async def test_corruption_of_each_kind_is_found(
         list(difference.surplus_quanta),
         list(difference.missing_quanta),
         list(difference.overlapping_quanta),
+        list(difference.miscounted_quanta),
     ) == told
+
+
+@pytest.mark.parametrize(("damage", "told"), CORRUPTIONS.values(), ids=CORRUPTIONS)
+@pytest.mark.parametrize("resource_id", ["", "studio-a"], ids=["all", "one resource"])
+async def test_corruption_of_each_kind_is_found(
+    caller: Caller,
+    catalog: FakeCatalog,
+    availability_url: str,
+    damage: Any,
+    told: Told,
+    resource_id: str,
+) -> None:
+    catalog.offer(caller.organization_id)
+    await caller.book(NINE)
+
+    rows(availability_url, damage, caller.organization_id)
+
+    await assert_told(caller, resource_id, told)
+
+
+@pytest.mark.parametrize(("damage", "told"), POOL_CORRUPTIONS.values(), ids=POOL_CORRUPTIONS)
+async def test_corruption_of_a_pool_is_found(
+    caller: Caller, catalog: FakeCatalog, availability_url: str, damage: Any, told: Told
+) -> None:
+    catalog.offer(caller.organization_id, resource={"pool": True})
+    await caller.send(
+        "SetCapacity",
+        availability_pb2.SetCapacityRequest(
+            organization_id=caller.organization_id,
+            request_id=str(uuid.uuid4()),
+            resource_id="studio-a",
+            units=3,
+        ),
+    )
+    for hour, units in enumerate([3, 1]):
+        items = [{"resource_id": "studio-a", "units": units}]
+        await caller.book(NINE + hour * HOUR, items=items)
+    assert not (await caller.verification()).difference_count
+
+    rows(availability_url, damage, caller.organization_id)
+
+    # A pool that has shrunk to two is full where three are taken: only that there are too many.
+    await assert_told(caller, "", told)
 
 
 async def test_only_the_resource_asked_for_is_verified(
