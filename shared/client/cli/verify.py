@@ -24,7 +24,7 @@ from shared.client.value import from_date
 @click.argument("resource_id", metavar="[RESOURCE]", default="")
 @with_session
 async def verify(session: Session, resource_id: str) -> int:
-    """Compare each stored day with the bookings that occupy it; they must agree.
+    """Compare each stored day with the bookings that occupy it, bit by bit and unit by unit.
 
     Ends with 1 when they differ.
     """
@@ -58,7 +58,8 @@ def _show(output: Output, answer: VerifyInventoryResponse) -> None:
 _COLUMNS: Final = (
     Column[InventoryDifference]("RESOURCE", lambda d: d.resource_id),
     Column[InventoryDifference]("DATE (UTC)", lambda d: from_date(d.date).isoformat()),
-    Column[InventoryDifference]("NOT BOOKED, YET TAKEN", lambda d: text.quanta(d.surplus_quanta)),
-    Column[InventoryDifference]("BOOKED, YET FREE", lambda d: text.quanta(d.missing_quanta)),
-    Column[InventoryDifference]("BOOKED TWICE", lambda d: text.quanta(d.overlapping_quanta)),
+    Column[InventoryDifference]("NOT FULL, YET TAKEN", lambda d: text.quanta(d.surplus_quanta)),
+    Column[InventoryDifference]("FULL, YET FREE", lambda d: text.quanta(d.missing_quanta)),
+    Column[InventoryDifference]("BOOKED TOO OFTEN", lambda d: text.quanta(d.overlapping_quanta)),
+    Column[InventoryDifference]("MISCOUNTED", lambda d: text.quanta(d.miscounted_quanta)),
 )
