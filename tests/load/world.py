@@ -27,7 +27,6 @@ _MOST_BOOKED: Final = 5  # hours of a day, when the bench begins
 _HOUR: Final = timedelta(hours=1)
 _HOURS: Final = CLOSES - OPENS
 _AT_ONCE: Final = 32
-_MOST_LINKS: Final = 1_000  # that one call makes
 _CATALOG: Final = "/holdfast.catalog.v1.CatalogService/"
 _QUANTA_AN_HOUR: Final = 4
 _QUANTUM_SECONDS: Final = 900
@@ -134,13 +133,8 @@ async def create_catalog(target: str, world: World) -> None:
             async with turns:
                 await _create(connection, "CreateResource", _resource(world, name))
 
-        async def link(name: str) -> None:
-            async with turns:
-                await _create(connection, "Link", _link(world, name))
-
-        await asyncio.gather(*map(create, names))
-        await _create(connection, "SetResources", _links(world, names[:_MOST_LINKS]))
-        await asyncio.gather(*map(link, names[_MOST_LINKS:]))
+        await asyncio.gather(*(create(name) for name in names))
+        await _create(connection, "SetResources", _links(world, names))
     finally:
         connection.close()
 
@@ -192,15 +186,6 @@ def _event_type(world: World) -> Message:
             duration_options=[to_duration(hours * _HOUR) for hours in DURATIONS],
             slot_interval=to_duration(timedelta(minutes=INTERVAL_MINUTES)),
         ),
-    )
-
-
-def _link(world: World, name: str) -> Message:
-    return link_pb2.LinkRequest(
-        organization_id=world.organization_id,
-        request_id=str(uuid.uuid4()),
-        resource_id=name,
-        event_type_id=EVENT_TYPE,
     )
 
 
