@@ -122,6 +122,11 @@ class AskedCatalog:
         )
         return [read_facts(resource) for resource in resources]
 
+    def forget(self) -> None:
+        """Lets no answer count that was given before."""
+        self._offerings.forget()
+        self._resources.forget()
+
     async def close(self) -> None:
         """Ends the questions in flight."""
         await self._offerings.close()

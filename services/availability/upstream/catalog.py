@@ -161,6 +161,8 @@ class Catalog:
         follower = CatalogFollower(
             organization_id,
             self._watch,
+            # An answer from before the mirror's last news must not follow upon them.
+            self._asked.forget,
             idle_seconds=self._idle_seconds,
             stale_seconds=self._stale_seconds,
             monotonic=self._monotonic,

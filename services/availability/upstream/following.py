@@ -55,6 +55,7 @@ class CatalogFollower:
         self,
         organization_id: str,
         watch: Callable[[watch_pb2.WatchCatalogRequest], Any],
+        broke: Callable[[], None],
         *,
         idle_seconds: float,
         stale_seconds: float,
@@ -65,6 +66,7 @@ class CatalogFollower:
         Args:
             organization_id: Whose catalog.
             watch: The catalog's WatchCatalog.
+            broke: Told whenever a stream is over.
             idle_seconds: After how long without a question it ends.
             stale_seconds: How long the mirror counts while nothing is told.
             monotonic: The clock of all this.
@@ -74,6 +76,7 @@ class CatalogFollower:
         self.told_at = self.used_at = monotonic()
         self._request = watch_pb2.WatchCatalogRequest(organization_id=organization_id)
         self._watch = watch
+        self._broke = broke
         self._idle_seconds = idle_seconds
         self._stale_seconds = stale_seconds
         self._monotonic = monotonic
@@ -105,6 +108,7 @@ class CatalogFollower:
             finally:
                 self.live_until = float("-inf")
                 self._partial = None
+                self._broke()
             failures = 0 if self._monotonic() - begun > wait else failures + 1
             ceiling = _FIRST_WAIT_SECONDS * 2 ** min(failures, _MOST_FAILURES)
             # From nothing up: a thousand watches of one server come back one by one.

@@ -52,6 +52,10 @@ class Memory(Generic[KeyT, ValueT]):
         # Whoever asked first may leave: the others still wait.
         return await asyncio.shield(question)
 
+    def forget(self) -> None:
+        """Forgets every answer."""
+        self._known.clear()
+
     async def close(self) -> None:
         """Ends the questions in flight."""
         questions = list(self._questions.values())

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import replace
+from datetime import date as day
 from typing import Any
 
 import grpc
@@ -13,6 +15,7 @@ from services.availability.domain.offering import Offering, OfferingName
 from services.availability.domain.refusal import NotFound
 from services.availability.upstream.catalog import Catalog
 from shared.runtime.failure import StoreUnavailable
+from tests.contract.availability.conftest import Serve
 from tests.contract.availability.mirror_world import (
     BOUND,
     Clock,
@@ -21,10 +24,21 @@ from tests.contract.availability.mirror_world import (
     eventually,
     scene,
 )
-from tests.contract.catalog.caller import Caller, date, hourly, override, room, weekly, window
+from tests.contract.catalog.caller import (
+    Caller,
+    date,
+    hourly,
+    minutes,
+    override,
+    room,
+    weekly,
+    window,
+)
 from tests.contract.catalog.walk import KEYS, Walk
 from tests.integration.catalog.database import migrated_database
 from tests.stores import PostgresServer
+
+MONDAY = day(2027, 3, 8)
 
 Step = tuple[str, dict[str, Any]]
 
@@ -334,3 +348,41 @@ async def test_a_catalog_without_the_watch_is_asked(
                 assert (await here.offered()).linked
         finally:
             await server.stop(None)
+
+
+async def test_slots_follow_the_catalog_and_bookings_outlive_it(
+    serve: Serve, catalog_url: str
+) -> None:
+    catalog = CountedCatalog(catalog_url)
+    server = catalog.served()
+    running = await server.__aenter__()
+    async with (
+        scene(catalog, running.address) as here,
+        serve(running.address, catalog_fresh_seconds=1) as caller,
+    ):
+        caller.organization_id = here.organization_id
+        await here.owner.resource("studio-a")
+        await here.owner.event_type("session")
+        await here.owner.ask("Link", resource_id="studio-a", event_type_id="session")
+        nine_to_five = await caller.starts(MONDAY)
+
+        changed = hourly("session", slot_interval=minutes(240))
+        step = update("event_type", changed, "slot_interval")
+
+        async def seen() -> bool:
+            return len(await caller.starts(MONDAY)) == 2
+
+        async def is_watched() -> bool:
+            return here.catalog.asked["WatchCatalog"] > 0
+
+        await eventually(is_watched)
+        begun = time.monotonic()
+        await here.owner.ask(step[0], **step[1])
+        await eventually(seen)
+        assert time.monotonic() - begun < BOUND
+        await server.__aexit__(None, None, None)
+
+        assert len(nine_to_five) == 8
+        assert len(await caller.starts(MONDAY)) == 2
+        await caller.book(nine_to_five[0])
+        assert len(await caller.starts(MONDAY)) == 1

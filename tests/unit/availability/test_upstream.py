@@ -100,6 +100,14 @@ async def test_the_answer_used_longest_ago_is_forgotten_first(source: Source) ->
     assert source.asked == ["a", "b", "c", "b"]
 
 
+async def test_what_is_forgotten_is_asked_again(source: Source) -> None:
+    await source.memory("a")
+
+    source.memory.forget()
+
+    assert await source.memory("a") == 2
+
+
 async def test_questions_in_flight_end_with_the_memory(source: Source) -> None:
     source.may_answer.clear()
     asker = asyncio.create_task(source.memory("a"))
