@@ -88,7 +88,11 @@ async def wired(settings: AvailabilitySettings) -> AsyncIterator[Service]:
         database = await _opened(stack, settings, connections=settings.postgres_connections)
         # Of its own: what keeps reads fresh must not queue behind them.
         following = await _opened(stack, settings, connections=1)
-        catalog = Catalog(settings.catalog_address, fresh_seconds=settings.catalog_fresh_seconds)
+        catalog = Catalog(
+            settings.catalog_address,
+            fresh_seconds=settings.catalog_fresh_seconds,
+            stale_seconds=settings.catalog_stale_seconds,
+        )
         stack.push_async_callback(catalog.close)
         feed = DayFeed(PostgresFeed(following), PostgresDays(database), settings.day_terms())
         indexes = OrganizationIndexes(feed, PostgresRange(database))

@@ -5,23 +5,28 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from contextvars import Context
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Final, TypeVar
 
 from services.availability.app.event_port import EventReader
 from services.availability.domain.booking_event import EventPage, EventPosition, LoggedEvent
 from shared.runtime.clock import Clock
 from shared.runtime.failure import DeadlinePassed, Failure, Overloaded, StoreUnavailable
 
+T = TypeVar("T")
+
 POLL: Final = timedelta(milliseconds=500)
 
 _PAGE: Final = 64
 # Followers wait out a store that is silent for less.
 _SILENCE_SECONDS: Final = 2.0
+# Many who come back at once, each from a place of its own, take turns: looking must not queue
+# behind them, nor must their waiting be taken for silence.
+_READINGS_AT_ONCE: Final = 2
 
 logger = logging.getLogger("holdfast.availability.events")
 
@@ -53,6 +58,7 @@ class EventFeed:
         self._poll_seconds = poll.total_seconds()
         self._monotonic = monotonic
         self._known: dict[str, OrganizationEvents] = {}
+        self._turns = asyncio.Semaphore(_READINGS_AT_ONCE)
         self._answered_at = monotonic()
 
     @contextmanager
@@ -60,7 +66,7 @@ class EventFeed:
         """Lets somebody follow an organization until the block ends."""
         known = self._known.get(organization_id)
         if known is None:
-            known = OrganizationEvents(organization_id, self._events, self._clock)
+            known = OrganizationEvents(organization_id, self._events, self._clock, self._turns)
             self._known[organization_id] = known
         known.followers += 1
         try:
@@ -117,11 +123,14 @@ class OrganizationEvents:
     place although more has happened since: it is what came first.
     """
 
-    def __init__(self, organization_id: str, events: EventReader, clock: Clock) -> None:
+    def __init__(
+        self, organization_id: str, events: EventReader, clock: Clock, turns: asyncio.Semaphore
+    ) -> None:
         self.followers = 0
         self.key = organization_id
         self._events = events
         self._clock = clock
+        self._turns = turns
         self._number = -1
         self._pages: dict[EventPosition, EventPage] = {}
         self._aging: dict[EventPosition, EventPage] = {}
@@ -135,7 +144,8 @@ class OrganizationEvents:
         Raises:
             StoreUnavailable: The store cannot be asked.
         """
-        return await self._events.oldest(self.key)
+        async with self._turns:
+            return await _answered(self._events.oldest(self.key))
 
     async def newest(self) -> EventPosition:
         """Returns the position after the newest event.
@@ -143,7 +153,8 @@ class OrganizationEvents:
         Raises:
             StoreUnavailable: The store cannot be asked.
         """
-        return await self._events.newest(self.key)
+        async with self._turns:
+            return await _answered(self._events.newest(self.key))
 
     async def after(self, position: EventPosition) -> EventPage:
         """Returns some of what followed a position.
@@ -184,13 +195,8 @@ class OrganizationEvents:
     async def _read(self, position: EventPosition) -> EventPage:
         reading = asyncio.current_task()
         try:
-            async with asyncio.timeout(_SILENCE_SECONDS):
-                page = await self._events.after(self.key, position, _PAGE)
-        except TimeoutError as error:
-            raise StoreUnavailable("the store took too long") from error
-        except (Overloaded, DeadlinePassed) as error:
-            # Of a call it would be told; a follower comes back by itself.
-            raise StoreUnavailable("the store is busy") from error
+            async with self._turns:
+                page = await _answered(self._events.after(self.key, position, _PAGE))
         finally:
             if self._readings.get(position) is reading:
                 del self._readings[position]
@@ -203,6 +209,22 @@ class OrganizationEvents:
     def _renew_bell(self) -> asyncio.Future[None]:
         bell, self.bell = self.bell, asyncio.get_running_loop().create_future()
         return bell
+
+
+async def _answered(question: Awaitable[T]) -> T:
+    """Waits for the store's answer.
+
+    Raises:
+        StoreUnavailable: It took too long.
+    """
+    try:
+        async with asyncio.timeout(_SILENCE_SECONDS):
+            return await question
+    except TimeoutError as error:
+        raise StoreUnavailable("the store took too long") from error
+    except (Overloaded, DeadlinePassed) as error:
+        # Of a call it would be told; a follower comes back by itself.
+        raise StoreUnavailable("the store is busy") from error
 
 
 def _seen_at(entry: LoggedEvent, now: datetime) -> LoggedEvent:

@@ -191,13 +191,18 @@ def with_token(answered: bytes, key: RequestKey, tokens: ManagementTokens) -> by
 
 
 def _items(check: FieldCheck, request: pb.CreateBookingRequest) -> tuple[OrderedItem, ...]:
-    check.identifiers(
-        "items", [item.resource_id for item in request.items], minimum=1, maximum=_MOST_ITEMS
-    )
-    return tuple(
-        OrderedItem(item.resource_id, units(check, f"items[{index}].units", item.units))
+    if not 1 <= len(request.items) <= _MOST_ITEMS:
+        check.fail("items", f"must have 1 to {_MOST_ITEMS} entries")
+    items = tuple(
+        OrderedItem(
+            check.identifier(f"items[{index}].resource_id", item.resource_id),
+            units(check, f"items[{index}].units", item.units),
+        )
         for index, item in enumerate(request.items[:_MOST_ITEMS])
     )
+    if len({item.resource_id for item in items}) != len(items):
+        check.fail("items", "must not name a resource twice")
+    return items
 
 
 def _booker(check: FieldCheck, request: pb.CreateBookingRequest) -> Booker:

@@ -9,6 +9,10 @@ as it is once the lock is held. What is read beside a locked row (a booking's it
 older than the row: nothing is decided by it.
 
 Rows travel as one JSON text a statement: the driver's arrays cost more than the statement.
+
+A lateral look-up behind "offset 0" or a lock is one by key for each row that is wanted, whatever
+PostgreSQL thinks of the tables' sizes when it makes the plan; an update then goes by the place of
+a row that is locked already. The arrays of days are sorted: so are their locks.
 """
 
 from __future__ import annotations
@@ -20,10 +24,12 @@ select pg_advisory_xact_lock(k) from unnest(%(locks)s::bigint[]) as k
 """
 
 ANSWERS: Final[LiteralString] = """
-select k.method, k.request_id::text, k.content_hash, k.answer
+select w.method, w.request_id::text, k.content_hash, k.answer
 from unnest(%(methods)s::text[], %(requests)s::uuid[]) as w (method, request_id)
-join request_keys k on k.organization_id = %(org)s and k.method = w.method
-  and k.request_id = w.request_id
+cross join lateral (
+  select content_hash, answer from request_keys
+  where organization_id = %(org)s and method = w.method and request_id = w.request_id offset 0
+) k
 """
 
 NAMESAKES: Final[LiteralString] = """
@@ -62,8 +68,11 @@ where organization_id = %(org)s and resource_id = %(resource)s for no key update
 LOCK_DAYS: Final[LiteralString] = """
 select d.resource_id, d.day, d.busy, d.version, d.taken
 from unnest(%(resources)s::text[], %(days)s::date[]) as w (resource_id, day)
-join days d on d.organization_id = %(org)s and d.resource_id = w.resource_id and d.day = w.day
-order by d.resource_id, d.day for no key update of d
+cross join lateral (
+  select * from days
+  where organization_id = %(org)s and resource_id = w.resource_id and day = w.day
+  for no key update
+) d
 """
 
 LOCK_ALL_DAYS: Final[LiteralString] = """
@@ -75,7 +84,9 @@ order by day for no key update
 # Read after the day is locked: whoever changes what occupies it holds that lock.
 OCCUPYING: Final[LiteralString] = """
 select i.units, i.first_quantum, i.stop_quantum
-from booking_items i join bookings b using (organization_id, booking_id)
+from booking_items i cross join lateral (
+  select b.state from bookings b
+  where b.organization_id = i.organization_id and b.booking_id = i.booking_id offset 0) b
 where i.organization_id = %(org)s and i.resource_id = %(resource)s
   and i.start_time > %(from)s and i.start_time < %(until)s
   and i.first_quantum < %(stop)s and i.stop_quantum > %(first)s and b.state = any(%(states)s)
@@ -109,7 +120,11 @@ update bookings b set state = r.state, revision = r.revision, sequence = r.seque
   due_at = r.due
 from json_to_recordset(%(rows)s::json) as r (id text, state smallint, revision int, sequence int,
   start timestamptz, "end" timestamptz, reason text, updated timestamptz, due timestamptz)
-where b.organization_id = %(org)s and b.booking_id = r.id
+cross join lateral (
+  select ctid as place from bookings
+  where organization_id = %(org)s and booking_id = r.id offset 0
+) o
+where b.ctid = o.place
 """
 
 MOVE_ITEMS: Final[LiteralString] = """
@@ -117,7 +132,11 @@ update booking_items i set units = r.units, first_quantum = r.first, stop_quantu
   start_time = r.start
 from json_to_recordset(%(rows)s::json) as r (id text, ordinal smallint, units int, first int,
   stop int, start timestamptz)
-where i.organization_id = %(org)s and i.booking_id = r.id and i.ordinal = r.ordinal
+cross join lateral (
+  select ctid as place from booking_items
+  where organization_id = %(org)s and booking_id = r.id and ordinal = r.ordinal offset 0
+) o
+where i.ctid = o.place
 """
 
 HISTORY: Final[LiteralString] = """
@@ -147,7 +166,11 @@ CHANGE_DAYS: Final[LiteralString] = """
 update days d set busy = r.busy::bit(96), taken = decode(r.taken, 'hex'),
   version = (select number from feeds where organization_id = %(org)s)
 from json_to_recordset(%(rows)s::json) as r (resource text, day date, busy text, taken text)
-where d.organization_id = %(org)s and d.resource_id = r.resource and d.day = r.day
+cross join lateral (
+  select ctid as place from days
+  where organization_id = %(org)s and resource_id = r.resource and day = r.day offset 0
+) o
+where d.ctid = o.place
 """
 
 # A day that had no row could not be locked. Should another transaction have made one meanwhile,

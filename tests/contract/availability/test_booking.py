@@ -235,6 +235,7 @@ async def test_a_cancellation_is_written_with_its_reason_and_its_history(
     expected.state = booking_event_pb2.BOOKING_STATE_CANCELLED
     expected.cancel_reason = "Rained off"
     expected.update_time.FromDatetime(NOW)
+    expected.revision = 1
     assert cancelled == expected
     history = rows(
         availability_url,

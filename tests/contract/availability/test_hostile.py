@@ -41,6 +41,9 @@ ALLOWED = {
     "TOO_FAR",
     "SLOT_UNAVAILABLE",
     "INVALID_STATE",
+    "NOT_A_POOL",
+    "NOT_STANDALONE",
+    "TOKEN_EXPIRED",
 }
 
 

@@ -189,7 +189,10 @@ async def test_feed_numbers_have_no_gap_and_no_double(
 
     feeds = rows(
         availability_url,
-        "select feed from outbox where organization_id = %s order by feed",
+        "select feed, count(*), max(ordinal) + 1 from outbox where organization_id = %s"
+        " group by feed order by feed",
         caller.organization_id,
     )
-    assert feeds == [(number,) for number in range(1, 31)]
+    assert [feed for feed, *_ in feeds] == list(range(1, len(feeds) + 1))
+    assert all(events == stop for _, events, stop in feeds)
+    assert sum(events for _, events, _ in feeds) == 30

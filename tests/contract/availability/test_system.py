@@ -153,7 +153,11 @@ async def run(url: str, *arguments: str, **variables: str) -> tuple[int | None, 
         "services.availability",
         *arguments,
         env=os.environ
-        | {"HOLDFAST_POSTGRES_URL": url, "HOLDFAST_CATALOG_ADDRESS": "127.0.0.1:1"}
+        | {
+            "HOLDFAST_POSTGRES_URL": url,
+            "HOLDFAST_CATALOG_ADDRESS": "127.0.0.1:1",
+            "HOLDFAST_MANAGEMENT_KEY": "a key that only tests know, 32 long",
+        }
         | variables,
         stderr=asyncio.subprocess.PIPE,
     )
