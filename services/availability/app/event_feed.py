@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from contextvars import Context
 from dataclasses import replace
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Final, TypeVar
 
 from services.availability.app.event_port import EventReader
@@ -27,6 +28,10 @@ _SILENCE_SECONDS: Final = 2.0
 # Many who come back at once, each from a place of its own, take turns: looking must not queue
 # behind them, nor must their waiting be taken for silence.
 _READINGS_AT_ONCE: Final = 2
+# For a turn and an answer.
+_PATIENCE_SECONDS: Final = 6.0
+# Pages of an organization that are kept for who comes after.
+_MOST_PAGES: Final = 8
 
 logger = logging.getLogger("holdfast.availability.events")
 
@@ -144,8 +149,7 @@ class OrganizationEvents:
         Raises:
             StoreUnavailable: The store cannot be asked.
         """
-        async with self._turns:
-            return await _answered(self._events.oldest(self.key))
+        return await self._answer(partial(self._events.oldest, self.key))
 
     async def newest(self) -> EventPosition:
         """Returns the position after the newest event.
@@ -153,8 +157,7 @@ class OrganizationEvents:
         Raises:
             StoreUnavailable: The store cannot be asked.
         """
-        async with self._turns:
-            return await _answered(self._events.newest(self.key))
+        return await self._answer(partial(self._events.newest, self.key))
 
     async def after(self, position: EventPosition) -> EventPage:
         """Returns some of what followed a position.
@@ -195,36 +198,37 @@ class OrganizationEvents:
     async def _read(self, position: EventPosition) -> EventPage:
         reading = asyncio.current_task()
         try:
-            async with self._turns:
-                page = await _answered(self._events.after(self.key, position, _PAGE))
+            page = await self._answer(partial(self._events.after, self.key, position, _PAGE))
         finally:
             if self._readings.get(position) is reading:
                 del self._readings[position]
         now = self._clock.now()
         page = replace(page, entries=[_seen_at(entry, now) for entry in page.entries])
         if page.entries:
+            if len(self._pages) >= _MOST_PAGES:
+                del self._pages[next(iter(self._pages))]
             self._pages[position] = page
         return page
+
+    async def _answer(self, ask: Callable[[], Awaitable[T]]) -> T:
+        """Waits for a turn and for the store's answer.
+
+        Raises:
+            StoreUnavailable: It took too long.
+        """
+        try:
+            async with asyncio.timeout(_PATIENCE_SECONDS), self._turns:
+                async with asyncio.timeout(_SILENCE_SECONDS):
+                    return await ask()
+        except TimeoutError as error:
+            raise StoreUnavailable("the store took too long") from error
+        except (Overloaded, DeadlinePassed) as error:
+            # Of a call it would be told; a follower comes back by itself.
+            raise StoreUnavailable("the store is busy") from error
 
     def _renew_bell(self) -> asyncio.Future[None]:
         bell, self.bell = self.bell, asyncio.get_running_loop().create_future()
         return bell
-
-
-async def _answered(question: Awaitable[T]) -> T:
-    """Waits for the store's answer.
-
-    Raises:
-        StoreUnavailable: It took too long.
-    """
-    try:
-        async with asyncio.timeout(_SILENCE_SECONDS):
-            return await question
-    except TimeoutError as error:
-        raise StoreUnavailable("the store took too long") from error
-    except (Overloaded, DeadlinePassed) as error:
-        # Of a call it would be told; a follower comes back by itself.
-        raise StoreUnavailable("the store is busy") from error
 
 
 def _seen_at(entry: LoggedEvent, now: datetime) -> LoggedEvent:
