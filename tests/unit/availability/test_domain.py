@@ -10,19 +10,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from services.availability.domain.admission import Wanted, admit
 from services.availability.domain.booking import (
     Booker,
     Booking,
     BookingItem,
     BookingState,
 )
-from services.availability.domain.claim import (
-    DayMask,
-    DayState,
-    conflicts,
-    day_masks,
-    refusal,
-)
+from services.availability.domain.claim import DayKey, DayState, Taken, conflicts, refusal, touched
 from services.availability.domain.day_bytes import from_bytes, to_bytes
 from services.availability.domain.offering import Offering, OfferingName
 from services.availability.domain.refusal import (
@@ -94,16 +89,12 @@ def test_no_text_of_a_booking_shows_who_booked() -> None:
         assert personal not in shown
 
 
-def test_days_are_claimed_in_the_order_in_which_they_are_locked() -> None:
+def test_days_sort_in_the_order_in_which_they_are_locked() -> None:
     span = Span(3 * 96 - 1, 4 * 96 + 1)
 
-    masks = day_masks([BookingItem(name, 1, span) for name in ("b", "a", "B")])
+    keys = touched([BookingItem(name, 1, span) for name in ("b", "a", "B")])
 
-    assert masks == [
-        DayMask(name, day, bits)
-        for name in ("B", "a", "b")
-        for day, bits in ((2, 1 << 95), (3, bitmap.FULL), (4, 1))
-    ]
+    assert sorted(keys) == [DayKey(name, day) for name in ("B", "a", "b") for day in (2, 3, 4)]
 
 
 def test_conflicts_are_the_taken_quanta_by_date() -> None:
@@ -113,7 +104,13 @@ def test_conflicts_are_the_taken_quanta_by_date() -> None:
 
 
 def test_a_refusal_names_the_first_resource_in_the_way_only() -> None:
-    found = refusal([DayMask("b", 1, 0b11), DayMask("a", 2, 0b100), DayMask("a", 1, 0b1)])
+    found = refusal(
+        [
+            Taken(DayKey("b", 1), 0b11),
+            Taken(DayKey("a", 2), 0b100),
+            Taken(DayKey("a", 1), 0b1),
+        ]
+    )
 
     assert found.metadata == {
         "resource_id": "a",
@@ -165,9 +162,9 @@ def offering(**changes: Any) -> Offering:
 def test_an_admitted_start_is_answered_with_its_occupancy() -> None:
     rules = BookingRules(durations=(HOUR,), buffer_after=timedelta(minutes=20))
 
-    occupancy = offering(rules=rules).admit(NINE, HOUR, "", NOW)
+    (item,) = admit([offering(rules=rules)], [1], Wanted(NINE, HOUR, ""), NOW)
 
-    assert len(occupancy) == 6
+    assert len(item.occupancy) == 6
 
 
 REFUSED: dict[str, tuple[dict[str, Any], datetime, str, type[Failure]]] = {
@@ -194,7 +191,7 @@ def test_what_may_not_be_booked_is_refused(
     facts: dict[str, Any], start: datetime, location: str, kind: type[Failure]
 ) -> None:
     with pytest.raises(kind):
-        offering(**facts).admit(start, HOUR, location, NOW)
+        admit([offering(**facts)], [1], Wanted(start, HOUR, location), NOW)
 
 
 def test_a_range_of_lengths_is_told_with_its_step() -> None:
