@@ -66,7 +66,9 @@ def wired(
         async with AsyncExitStack() as stack:
             store = await stack.enter_async_context(opened(settings))
             catalog = Catalog(
-                settings.catalog_address, fresh_seconds=settings.catalog_fresh_seconds
+                settings.catalog_address,
+                fresh_seconds=settings.catalog_fresh_seconds,
+                stale_seconds=settings.catalog_stale_seconds,
             )
             stack.push_async_callback(catalog.close)
             servicers = served(settings, catalog, store)

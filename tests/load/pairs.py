@@ -102,6 +102,17 @@ class Pairs:
         """The service's time a call under the same load, of the other's."""
         return ratios([(other.rate, own.rate) for own, other in self._found])
 
+    @property
+    def cpu_ratio(self) -> Spread | None:
+        """The other's CPU a call, of the service's: with all that they lean on.
+
+        It is what the ratio of the rates would be where nothing but CPU is short, and stays
+        readable on a machine that is busy with something else. None where halves were too short
+        for the clock by which CPU is counted.
+        """
+        found = [(sum(b.cpu_per_call), sum(a.cpu_per_call)) for a, b in self._found]
+        return ratios(found) if all(map(min, found)) else None
+
     def cpu_text(self) -> str:
         """CPU a call, of both servers, in words."""
         own = _medians(self._loads[0])[0]
@@ -125,13 +136,16 @@ class Pairs:
     def rates_text(self) -> str:
         """Calls a second in words."""
         own, other = (Spread.of([load.rate for load in loads]) for loads in self._loads)
-        return f"{own.text(',.0f')} calls/s, {self._sides[1].name} {other.text(',.0f')}"
+        rates = f"{own.text(',.0f')} calls/s, {self._sides[1].name} {other.text(',.0f')}"
+        by_cpu = self.cpu_ratio
+        return f"{rates}; by CPU alone {by_cpu.text()} x" if by_cpu else rates
 
     def data(self) -> dict[str, Any]:
         """For programs: every half as it was measured."""
-        ratio = self.ratio
+        ratio, by_cpu = self.ratio, self.cpu_ratio
         return {
             "ratio": [ratio.median, ratio.low, ratio.high],
+            "ratio_by_cpu": [by_cpu.median, by_cpu.low, by_cpu.high] if by_cpu else None,
             "calls_per_second": [[own.rate, other.rate] for own, other in self._found],
             "cpu_seconds_per_call": [
                 [own.cpu_per_call[0], other.cpu_per_call[0]] for own, other in self._found

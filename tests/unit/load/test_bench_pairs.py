@@ -52,13 +52,23 @@ def test_cpu_a_call_is_told_of_both_and_of_what_they_lean_on() -> None:
 
     assert found.cpu_text() == "CPU 400 us per call, B 100 us"
     assert found.beside_text() == "CPU per call beside it: PostgreSQL 200 us"
-    assert found.rates_text() == "65 (50-80) calls/s, B 100 (100-100)"
+    assert found.rates_text() == (
+        "65 (50-80) calls/s, B 100 (100-100); by CPU alone 0.17 (0.17-0.17) x"
+    )
+
+
+def test_nothing_is_said_of_cpu_that_was_too_little_to_count() -> None:
+    found = Pairs([(load(50, 0.0), load(100, 0.0001))], side(""), side("B"))
+
+    assert found.rates_text() == "50 (50-50) calls/s, B 100 (100-100)"
+    assert found.data()["ratio_by_cpu"] is None
 
 
 def test_every_half_is_told_to_programs() -> None:
     data = pairs([(50, 100)]).data()
 
     assert data["ratio"] == [0.5, 0.5, 0.5]
+    assert data["ratio_by_cpu"] == pytest.approx([1 / 6] * 3)
     assert data["calls_per_second"] == [[50, 100]]
     assert data["cpu_seconds_per_call_beside"] == [[{"PostgreSQL": pytest.approx(0.0002)}, {}]]
 
