@@ -26,6 +26,7 @@ _CHANGES: Final = integer_field(_EVENT, watch_pb2.WATCH_EVENT_CHANGES)
 _RESET: Final = integer_field(_EVENT, watch_pb2.WATCH_EVENT_RESET)
 _BOOKMARK: Final = integer_field(_EVENT, watch_pb2.WATCH_EVENT_BOOKMARK)
 
+_NOWHERE: Final = Position(0, 0)
 # No entry is as long as that again: messages stay below a mebibyte.
 _MESSAGE_BYTES: Final = 512 * 1024
 
@@ -53,7 +54,7 @@ class CatalogView:
         self._beginning = beginning
         self._catalog = beginning.catalog
         # All that there is is told up to here; the watcher's last message named the other.
-        self._told = self._named = told.revision if told is not None else 0
+        self._told = self._named = told or _NOWHERE
 
     def opening(self) -> Iterable[bytes]:
         """The state; to a watch that resumes, what changed where that is known and less."""
@@ -64,11 +65,10 @@ class CatalogView:
         body = _body(entries)
         if len(body) > _MESSAGE_BYTES:
             return self.state(is_reset=False)
-        revision = self._catalog.position.revision
         if not entries:
-            self._told = revision
+            self._told = self._catalog.position
             return [self.bookmark()]
-        return [self._changes(body, revision)]
+        return [self._changes(body, self._catalog.position.revision)]
 
     def changed(self, _topic: str, update: CatalogChange, /) -> bytes | None:
         """What came, or None where it was told already.
@@ -76,10 +76,10 @@ class CatalogView:
         Raises:
             StateDue: It is too long for a message.
         """
-        if update.revision <= self._told:
+        if update.revision <= self._told.revision:
             return None
         if not update.entries:
-            self._told = update.revision
+            self._told = self._told._replace(revision=update.revision)
             return None
         if update.encoded is None:
             update.encoded = _body(update.entries)
@@ -88,11 +88,13 @@ class CatalogView:
         return self._changes(update.encoded, update.revision)
 
     def retold(self, _topics: Collection[str], /, *, is_reset: bool) -> bytes:
-        """Nothing by itself.
+        """That all is told, where it is: the catalog was read anew as the watch began.
 
         Raises:
-            StateDue: Always: the state may take several messages.
+            StateDue: It is not: the state may take several messages.
         """
+        if self._told == self._catalog.position:
+            return self.bookmark()
         raise StateDue(is_reset=is_reset)
 
     def bookmark(self) -> bytes:
@@ -102,18 +104,19 @@ class CatalogView:
 
     def state(self, *, is_reset: bool) -> Iterator[bytes]:
         """Every entry as it is now, whatever changes until the last message is taken."""
-        self._told = self._named = self._catalog.position.revision
+        self._told = self._named = self._catalog.position
         event = _RESET if is_reset else _SNAPSHOT
-        return _parts(event, list(self._catalog.entries.values()), self._told, self._ending())
+        entries = list(self._catalog.entries.values())
+        return _parts(event, entries, self._told.revision, self._ending())
 
     def _changes(self, body: bytes, revision: int) -> bytes:
-        after = integer_field(_AFTER, self._named)
-        self._told = self._named = revision
+        after = integer_field(_AFTER, self._named.revision)
+        self._told = self._named = self._told._replace(revision=revision)
         return b"".join((_CHANGES, body, after, self._ending()))
 
     def _ending(self) -> bytes:
-        token = self._tokens.encode([(self._catalog.position.epoch, self._told)])
-        return integer_field(_VERSION, self._told) + bytes_field(_TOKEN, token)
+        token = bytes_field(_TOKEN, self._tokens.encode([self._told]))
+        return integer_field(_VERSION, self._told.revision) + token
 
 
 class RetoldView(CatalogView):
