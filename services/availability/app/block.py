@@ -73,7 +73,9 @@ class Block:
         except Failure as refusal:
             return await former_answer(self._ledger, key, refusal)
         try:
-            return await self._ledger.create(key, block, closure.note, self._encode)
+            return await self._ledger.create(
+                key, block, closure.note, self._encode, is_named=bool(closure.booking_id)
+            )
         except SlotUnavailable as refusal:
             (item,) = block.items
             found = await self._overlaps.overlapping(

@@ -80,7 +80,9 @@ class Book:
             booking = await self._judged(order)
         except Failure as refusal:
             return await former_answer(self._ledger, key, refusal)
-        return await self._ledger.create(key, booking, order.note, self._encode)
+        return await self._ledger.create(
+            key, booking, order.note, self._encode, is_named=bool(order.booking_id)
+        )
 
     async def _judged(self, order: Order) -> Booking:
         if order.note.is_override and not self._administration:

@@ -128,7 +128,13 @@ class Ledger(Protocol):
         """Returns the answer that the key was given before."""
 
     async def create(
-        self, key: RequestKey, booking: Booking, note: Note, encode: Callable[[Booking], bytes]
+        self,
+        key: RequestKey,
+        booking: Booking,
+        note: Note,
+        encode: Callable[[Booking], bytes],
+        *,
+        is_named: bool = True,
     ) -> bytes:
         """Takes the booking's time and writes it down; returns the key's answer.
 
@@ -137,6 +143,7 @@ class Ledger(Protocol):
             booking: What to write; an item with 0 units takes all there are.
             note: For the history.
             encode: Makes the answer.
+            is_named: Whether a caller chose the booking's id, so that another may have it.
 
         Raises:
             IdTaken: Another booking has its id.

@@ -88,12 +88,14 @@ class CreateClaim:
         booking: What to write; an item with 0 units takes all there are.
         note: For the history.
         encode: Makes the answer.
+        is_named: Whether the caller chose the booking's id: there may be one that has it.
     """
 
     key: RequestKey
     booking: Booking
     note: Note
     encode: Callable[[Booking], bytes]
+    is_named: bool = True
 
     @property
     def days(self) -> set[DayKey]:

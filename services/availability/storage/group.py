@@ -93,7 +93,9 @@ class Group:
         org = self._organization_id
         keys = [claim.key for claim in self._claims if claim.key is not None]
         created = [
-            claim.booking.booking_id for claim in self._claims if isinstance(claim, CreateClaim)
+            claim.booking.booking_id
+            for claim in self._claims
+            if isinstance(claim, CreateClaim) and claim.is_named
         ]
         changed = {
             claim.booking.booking_id for claim in self._claims if isinstance(claim, ChangeClaim)
@@ -201,12 +203,16 @@ async def write(
         The cursor that will have the feed number.
     """
     ask = _Asking(connection, organization_id)
+    await ask(
+        statement.RECORD,
+        bookings=written(records.bookings),
+        items=written(records.items),
+        history=written(records.history),
+        keys=written(records.keys),
+    )
     for rows, text in (
-        (records.bookings, statement.CREATE_BOOKINGS),
-        (records.items, statement.CREATE_ITEMS),
         ([*records.changes.values()], statement.CHANGE_BOOKINGS),
         ([*chain.from_iterable(records.moves.values())], statement.MOVE_ITEMS),
-        (records.history, statement.HISTORY),
     ):
         if rows:
             await ask(text, rows=written(rows))
@@ -237,15 +243,11 @@ async def finish(
     new = day_records(day for day in changed if day[0] not in stored)
     known = day_records(day for day in changed if day[0] in stored)
     records.announce([*new, *known], [capacity] if capacity else [])
-    if records.keys:
-        await ask(statement.KEYS, rows=written(records.keys))
-    if new:
-        await ask(statement.CREATE_DAYS, rows=written(new))
-    if known:
-        await ask(statement.CHANGE_DAYS, rows=written(known))
     if capacity:
         await ask(statement.CHANGE_CAPACITY, resource=capacity[0], units=capacity[1])
-    await ask(statement.OUTBOX, rows=written(records.events))
+    await ask(
+        statement.TELL, new=written(new), known=written(known), events=written(records.events)
+    )
     await connection.execute("commit")
 
 

@@ -70,10 +70,16 @@ class PostgresLedger:
         return self._remembered(key, Answer(*rows[0])) if rows else None
 
     async def create(
-        self, key: RequestKey, booking: Booking, note: Note, encode: Callable[[Booking], bytes]
+        self,
+        key: RequestKey,
+        booking: Booking,
+        note: Note,
+        encode: Callable[[Booking], bytes],
+        *,
+        is_named: bool = True,
     ) -> bytes:
         """As in the port."""
-        claim = CreateClaim(key, booking, note, encode)
+        claim = CreateClaim(key, booking, note, encode, is_named)
         return (await self._writer.commit(key.organization_id, claim)).answer
 
     async def change(

@@ -16,14 +16,16 @@ from services.availability.app.event_feed import EventFeed
 from services.availability.app.watch_bookings import Beginning, Following, WatchBookings
 from services.availability.bootstrap import migrate
 from services.availability.domain.booking_event import EventPage, EventPosition
+from services.availability.domain.refusal import TokenExpired
 from services.availability.storage.database import Database
 from services.availability.storage.event import PostgresEvents
+from services.availability.storage.purge import purge_events
 from shared.embedded.folder import processes_in
 from shared.embedded.postgres import EmbeddedPostgres
 from shared.runtime.background import running
 from shared.runtime.failure import StoreUnavailable
 from tests.clock import ManualClock
-from tests.integration.availability.database import opened, settings_for
+from tests.integration.availability.database import opened, rows, settings_for
 from tests.integration.availability.entry import NOW, Ledger, booking, key
 
 SELDOM = timedelta(seconds=30)
@@ -138,6 +140,28 @@ async def test_a_follower_that_leaves_in_the_midst_of_a_reading_disturbs_nobody(
             await first
 
         assert [entry.position.feed for entry in await second] == [1]
+
+
+async def test_a_follower_that_is_overtaken_by_the_purge_is_told(
+    database: Database, database_url: str, organization: str
+) -> None:
+    ledger = Ledger(database)
+    async with (
+        fed(database, poll=timedelta(seconds=0.1)) as (_, _, watch),
+        watch(organization, Beginning.OLDEST) as following,
+    ):
+        for number in range(3):
+            await ledger.book(key(organization), booking(organization, number, number + 1), b"")
+        rows(
+            database_url,
+            "update outbox set created_at = now() - interval '169 hours'"
+            " where organization_id = %s and feed < 3",
+            organization,
+        )
+        await purge_events(database)
+
+        with pytest.raises(TokenExpired):
+            await following.next(5)
 
 
 @pytest.mark.parametrize("is_reading", [True, False], ids=["reading", "waiting"])
