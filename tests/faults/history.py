@@ -18,6 +18,7 @@ WRITES = frozenset(
         "CompleteBooking",
         "RescheduleBooking",
         "SetCapacity",
+        "RebuildDay",
     }
 )
 

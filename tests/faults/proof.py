@@ -98,15 +98,16 @@ async def cancel_against_move(scene: Scene, rounds: int, seed: int) -> Proof:
     source = random.Random(seed)
     async with scene.recording(servers=2) as recorder:
         for number in range(rounds):
-            quarter = 8 + 8 * (number % 300)
-            wanted = order(scene, quarter)
+            # Each round has a time of its own.
+            room, quarter = ROOMS[number % len(ROOMS)], 8 + 8 * (number // len(ROOMS) % 300)
+            wanted = order(scene, quarter, room)
             await recorder.call("CreateBooking", wanted)
             calls = [
                 ("CancelBooking", cancellation(scene, wanted.booking_id)),
                 ("CancelBooking", cancellation(scene, wanted.booking_id)),
                 ("RescheduleBooking", move(scene, wanted.booking_id, quarter + 2)),
-                ("CreateBooking", order(scene, quarter)),
-                ("CreateBooking", order(scene, quarter + 3)),
+                ("CreateBooking", order(scene, quarter, room)),
+                ("CreateBooking", order(scene, quarter + 3, room)),
             ]
             source.shuffle(calls)
             await asyncio.gather(*(recorder.call(*call) for call in calls))

@@ -34,6 +34,7 @@ class Replay:
         self.capacities_before: dict[str, int] = {}
         self._facts = facts
         self._tables = tables
+        self._now = _EPOCH
         self._told: dict[DayKey, int] = {}
         self._totals: dict[DayKey, int] = {}
         self._damaged: set[DayKey] = set()
@@ -93,6 +94,7 @@ class Replay:
         event = self._tables.history.get(row.booking_id, {}).get(row.revision)
         if event is None:
             return set(), set()
+        self._now = max(self._now, event.created_at)
         freed = set()
         taken = set()
         if row.kind in {"created", "rescheduled"}:
@@ -106,21 +108,22 @@ class Replay:
         """Finds what is taken beyond what there is."""
         days = set(grown)
         if self.capacities_before:
-            now = (rows[0].created_at - _EPOCH) // timedelta(days=1)
+            # What is over by then may have been more; the clock may have gone on since.
+            over = (self._now - _EPOCH) // timedelta(days=1) + 1
             days |= {
                 key
                 for key in self.occupancy.days()
-                if key[0] in self.capacities_before and key[1] > now
+                if key[0] in self.capacities_before and key[1] > over
             }
         for key in sorted(days):
             capacity = max(self.capacity(key[0]), self.capacities_before.get(key[0], 0))
             counts = self.occupancy.counts(key)
-            over = [quantum for quantum, count in enumerate(counts) if count > capacity]
-            if over:
+            beyond = [quantum for quantum, count in enumerate(counts) if count > capacity]
+            if beyond:
                 names = ", ".join(sorted({row.booking_id for row in rows if row.booking_id})[:5])
                 self._note(
                     Rule.OVERLAP,
-                    f"feed {feed} ({names}): {day_text(key)}, quanta {quanta_text(over)}:"
+                    f"feed {feed} ({names}): {day_text(key)}, quanta {quanta_text(beyond)}:"
                     f" {max(counts)} units of {capacity} taken",
                 )
 

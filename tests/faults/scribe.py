@@ -172,7 +172,7 @@ class Scribe:
             entry = [key[0], day, f"{busy:096b}"[::-1]]
             days.append(entry + [_planes(counts).hex()] * is_pool)
         self.tables.outbox.append(
-            OutboxRow(self.tables.feed, 0, kind, booking_id, revision, {"days": days, **more}, NOW)
+            OutboxRow(self.tables.feed, 0, kind, booking_id, revision, {"days": days, **more})
         )
 
 

@@ -63,7 +63,6 @@ class OutboxRow(NamedTuple):
     booking_id: str
     revision: int
     payload: Mapping[str, Any]
-    created_at: datetime
 
 
 class DayRow(NamedTuple):
@@ -160,7 +159,7 @@ select booking_id, revision, event, state, actor, created_at, start_time, end_ti
 from booking_history where organization_id = %s order by booking_id, revision
 """
 _OUTBOX: LiteralString = """
-select feed, ordinal, kind, booking_id, revision, payload, created_at
+select feed, ordinal, kind, booking_id, revision, payload
 from outbox where organization_id = %s order by feed, ordinal
 """
 _DAYS: LiteralString = """

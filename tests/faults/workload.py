@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from holdfast.availability.v1 import availability_pb2, booking_pb2
-from tests.contract.availability.world import interval, length, stamp
+from tests.contract.availability.world import civil, interval, length, stamp
 from tests.faults.history import Answered, Lost, Outcome
 from tests.faults.recorder import Recorder
 from tests.faults.scene import POOLS, QUARTER, ROOMS, Scene
@@ -36,6 +36,7 @@ _MIX: Final[Mapping[str, int]] = {
     "complete": 2,
     "block": 2,
     "resize": 2,
+    "rebuild": 1,
     "again": 4,
     "copies": 2,
     "read": 4,
@@ -192,6 +193,15 @@ class Workload:
             **self._header(source), resource_id=source.choice(POOLS), units=source.randint(1, 8)
         )
         await self._send(source, "SetCapacity", request)
+
+    async def _rebuild(self, source: random.Random) -> None:
+        """Writes a day anew that needs none: it must stay what it is."""
+        request = availability_pb2.RebuildDayRequest(
+            **self._header(source),
+            resource_id=source.choice(ROOMS + POOLS),
+            date=civil(self._start(source).date()),
+        )
+        await self._send(source, "RebuildDay", request)
 
     async def _again(self, source: random.Random) -> None:
         if self._sent:
