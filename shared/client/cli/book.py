@@ -92,7 +92,15 @@ async def book(
     pass it on to the booker.
     """
     wanted = [Item(resource_id, units or 1), *others]
-    choice = await find_choice(session, resource_id, start, event_type_id, duration, time_zone)
+    choice = await find_choice(
+        session,
+        resource_id,
+        start,
+        event_type_id,
+        duration,
+        time_zone,
+        others=[each.resource_id for each in others],
+    )
     request = CreateBookingRequest(
         organization_id=session.organization,
         request_id=str(request_id or new_request_id()),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from typing import Final
@@ -74,15 +74,19 @@ async def find_choice(
     event_type_id: str | None,
     duration: timedelta | None,
     time_zone: ZoneInfo | None,
+    *,
+    others: Sequence[str] = (),
 ) -> Choice:
     """Returns what is meant; refusals are shown by its clock from then on.
+
+    What is to be booked with it, ``others``, decides about the event type too.
 
     Raises:
         HoldfastError: There is nothing to choose from, no clock shows that time, or a call did
             not succeed.
         click.UsageError: Only the caller can say which length.
     """
-    offer = await find_offer(session, resource_id, event_type_id, duration)
+    offer = await find_offer(session, resource_id, event_type_id, duration, others=others)
     offering = await _offering(session, resource_id, offer)
     zone = _clock(session.output, offering, time_zone)
     session.invocation.shown_zone = zone.key

@@ -11,6 +11,7 @@ from typing import Final
 from shared.client.address import ENDPOINTS_FILE, LAUNCHER_FILE
 
 LOCK_FILE: Final = "lock"
+_KEY_FILES: Final = ("management.new", "management.key")
 # The launcher's own, and those of the servers that it starts.
 LOCKED_FOLDERS: Final = ("", "postgres", "valkey")
 _CLUSTER: Final = "postgres/cluster"
@@ -24,6 +25,7 @@ _LOGS: Final = tuple(
 )
 # Last what tells that the folder is ours: who is interrupted can wipe again.
 _LAST: Final = (
+    *_KEY_FILES,
     f"{ENDPOINTS_FILE}.new",
     ENDPOINTS_FILE,
     f"{LAUNCHER_FILE}.new",

@@ -12,7 +12,8 @@ import grpc
 from holdfast.catalog.v1.event_type_pb2 import EventType, GetEventTypeRequest
 from holdfast.catalog.v1.link_pb2 import ListEventTypesForResourceRequest
 from shared.client.cli import text
-from shared.client.cli.session import Session
+from shared.client.cli.session import Session, gather
+from shared.client.client import Client
 from shared.client.failure import HoldfastError
 from shared.client.selection import offers
 
@@ -25,9 +26,21 @@ class Offer(NamedTuple):
 
 
 async def find_offer(
-    session: Session, resource_id: str, event_type_id: str | None, duration: timedelta | None
+    session: Session,
+    resource_id: str,
+    event_type_id: str | None,
+    duration: timedelta | None,
+    *,
+    others: Sequence[str] = (),
 ) -> Offer:
     """Returns what is meant; what was guessed among several is said on stderr.
+
+    Args:
+        session: Who asks.
+        resource_id: What is to be booked.
+        event_type_id: Under which event type; None for one that books it.
+        duration: How long; None for the only length.
+        others: What is to be booked with it, under the same event type.
 
     Raises:
         HoldfastError: There is nothing to choose from, or a call did not succeed.
@@ -44,15 +57,11 @@ async def find_offer(
             ),
         )
         return Offer(event_type_id, only_length([answer.event_type]))
-    rows = client.rows(
-        client.catalog.ListEventTypesForResource,
-        ListEventTypesForResourceRequest(
-            organization_id=client.organization_id, resource_id=resource_id
-        ),
-        lambda page: page.event_types,
-    )
-    event_types = [event_type async for event_type in rows]
-    return _choose(session, resource_id, event_types, duration)
+    names = [resource_id, *others]
+    linked = await gather(*(_event_types(client, name) for name in names))
+    common = set.intersection(*({each.event_type_id for each in found} for found in linked))
+    event_types = [each for each in linked[0] if each.event_type_id in common]
+    return _choose(session, names, event_types, duration)
 
 
 def candidates(event_types: Iterable[EventType], duration: timedelta) -> list[EventType]:
@@ -94,18 +103,30 @@ def only_length(event_types: Sequence[EventType]) -> timedelta:
     raise click.UsageError(f"--duration is needed; on offer: {_menu(event_types)}")
 
 
+async def _event_types(client: Client, resource_id: str) -> list[EventType]:
+    rows = client.rows(
+        client.catalog.ListEventTypesForResource,
+        ListEventTypesForResourceRequest(
+            organization_id=client.organization_id, resource_id=resource_id
+        ),
+        lambda page: page.event_types,
+    )
+    return [event_type async for event_type in rows]
+
+
 def _choose(
     session: Session,
-    resource_id: str,
+    resource_ids: Sequence[str],
     event_types: Sequence[EventType],
     duration: timedelta | None,
 ) -> Offer:
     active = [event_type for event_type in event_types if event_type.active]
+    what = " and ".join(resource_ids)
     if not active:
         raise HoldfastError(
             grpc.StatusCode.FAILED_PRECONDITION,
             "NOT_LINKED",
-            f"no active event type books {resource_id}",
+            f"no active event type books {what}",
         )
     length = duration or only_length(active)
     found = candidates(active, length)
@@ -113,7 +134,7 @@ def _choose(
         raise HoldfastError(
             grpc.StatusCode.FAILED_PRECONDITION,
             "DURATION_NOT_OFFERED",
-            f"{resource_id} is not offered for {text.length(length)}; on offer: {_menu(active)}",
+            f"{what} is not offered for {text.length(length)}; on offer: {_menu(active)}",
         )
     if len(found) > 1:
         others = ", ".join(event_type.event_type_id for event_type in found[1:])

@@ -6,13 +6,17 @@ import contextlib
 import io
 import json
 import subprocess
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from shared.client.cli.main import run
 from tests.e2e.running import HOLDFAST, environment
+
+# More than a change of the catalog takes to reach the other services.
+_PATIENCE_SECONDS = 5.0
 
 
 class Done(NamedTuple):
@@ -72,6 +76,20 @@ class Desk:
     def json(self, *arguments: str) -> Any:
         """Returns a command's result as JSON; it must succeed."""
         return json.loads(self.ok("-o", "json", *arguments))
+
+    def soon(self, *arguments: str, fact: Callable[[Any], object] = lambda _found: True) -> Any:
+        """Returns a result as JSON as soon as the command succeeds and its result is so.
+
+        Changes of the catalog take up to a second to reach the other services.
+        """
+        deadline = time.monotonic() + _PATIENCE_SECONDS
+        while True:
+            done = self.call("-o", "json", *arguments)
+            found = json.loads(done.out) if done.code == 0 else None
+            if done.code == 0 and fact(found):
+                return found
+            assert time.monotonic() < deadline, done
+            time.sleep(0.05)
 
     def refused(self, *arguments: str) -> tuple[int, dict[str, Any]]:
         """Returns a command's exit code and error; it must not succeed."""

@@ -207,6 +207,9 @@ def test_a_start_is_read_by_the_schedules_clock_unless_it_says_otherwise(desk: D
 def test_a_start_that_happens_twice_is_the_earlier_and_said(desk: Desk) -> None:
     desk.ok("schedules", "update", "studio-hours", "--hours", "daily 00:00-24:00")
 
+    night = ("studio-a", "2027-10-31", "--duration", "60", "--event-type", "session-1h")
+    desk.soon("slots", *night, fact=lambda found: len(found["slots"]) > 14)
+
     done = desk.call("book", "studio-a", "2027-10-31T02:00", "--duration", "60")
 
     assert done.code == 0
@@ -225,11 +228,11 @@ def test_a_rental_goes_over_closed_hours(desk: Desk) -> None:
 
 def test_the_only_location_is_taken_and_one_of_several_must_be_named(desk: Desk) -> None:
     desk.ok("event-types", "update", "session-1h", "--location", "Hall 1")
-    one = desk.json("book", "studio-a", _TEN, "--duration", "60")
+    one = desk.soon("book", "studio-a", _TEN, "--duration", "60")
     desk.ok("event-types", "update", "session-1h", "--location", "Hall 1", "--location", "Hall 2")
 
     done = desk.run("book", "studio-b", _TEN, "--duration", "60")
-    two = desk.json("book", "studio-b", _TEN, "--duration", "60", "--location", "Hall 2")
+    two = desk.soon("book", "studio-b", _TEN, "--duration", "60", "--location", "Hall 2")
 
     assert one["location"] == "Hall 1"
     assert done.returncode == 2

@@ -38,6 +38,7 @@ def audition(desk: Desk) -> Desk:
         "--requires-confirmation",
     )  # fmt: skip
     desk.ok("link", "studio-a", "audition")
+    desk.soon("slots", "studio-a", _DAY, "--duration", "60", "--event-type", "audition")
     return desk
 
 

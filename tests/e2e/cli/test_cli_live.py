@@ -151,6 +151,7 @@ def test_what_is_held_is_what_a_booking_would_take(desk: Desk) -> None:
         "--buffer-before", "30", "--buffer-after", "15",
     )  # fmt: skip
     desk.ok("link", "studio-a", "recording")
+    desk.soon("slots", "studio-a", _DAY, "--duration", "60", "--event-type", "recording")
     recording = ("hold", "studio-a", _ONE, "--event-type", "recording", "--for", "0.1")
 
     held = [json.loads(line) for line in desk.ok("-o", "json", *recording).splitlines()][1]

@@ -37,6 +37,17 @@ def test_a_bundle_takes_all_its_resources_or_none(desk: Desk) -> None:
     assert "09:00" not in _units_free(desk)
 
 
+def test_the_event_type_of_a_bundle_books_all_of_it(desk: Desk) -> None:
+    desk.ok("event-types", "create", "a-trial", "--title", "Trial", "--duration", "60")
+    desk.ok("link", "studio-a", "a-trial")
+    together = ("book", "studio-a", _TEN, "--duration", "60", "--with", "microphone")
+
+    assert desk.json(*together)["event_type_id"] == "session-1h"
+    done = desk.run("book", "studio-a", _TEN, "--duration", "60", "--with", "keyboard-fp88")
+    assert done.returncode == 1
+    assert "NOT_LINKED: no active event type books studio-a and keyboard-fp88" in done.stderr
+
+
 def test_an_addon_is_not_booked_alone(desk: Desk) -> None:
     done = desk.run("book", "microphone", _TEN, *_SESSION)
 

@@ -18,10 +18,14 @@ def test_the_demo_data_is_what_the_documentation_says(desk: Desk) -> None:
 
     assert {name: (row["name"], row["type"]) for name, row in resources.items()} == {
         "keyboard-fp88": ("Keyboard FP88", "equipment"),
+        "microphone": ("Microphones", "equipment"),
         "shure-sm7b": ("Shure SM7b", "equipment"),
         "studio-a": ("StudioA", "room"),
         "studio-b": ("StudioB", "room"),
     }
+    microphone = resources.pop("microphone")
+    assert (microphone["standalone"], microphone["pool"]) == (False, True)
+    assert desk.json("capacity", "microphone")["units"] == 6
     assert all(row["standalone"] and not row["pool"] for row in resources.values())
     assert schedules["business-hours"]["name"] == "Business Hours"
     assert schedules["business-hours"]["is_default"] is True
@@ -43,17 +47,19 @@ def test_loading_the_demo_data_twice_changes_nothing(desk: Desk) -> None:
     loaded = desk.json("demo", "load")
 
     assert loaded["created"] == []
-    assert len(loaded["kept"]) == 10
+    assert len(loaded["kept"]) == 11
     assert everything() == before
 
 
 def test_loading_the_demo_data_again_respects_what_was_done_since(desk: Desk) -> None:
     desk.ok("resources", "update", "studio-a", "--name", "Large Hall")
     desk.ok("resources", "delete", "studio-b", "--yes")
+    desk.ok("capacity", "microphone", "9")
 
     desk.ok("demo", "load")
 
     assert desk.json("resources", "show", "studio-a")["name"] == "Large Hall"
+    assert desk.json("capacity", "microphone")["units"] == 9
     assert "studio-b" not in _ids(desk.json("resources", "list"), "resource_id")
 
 
@@ -124,7 +130,7 @@ def test_resources_are_listed_by_type_text_and_number(desk: Desk) -> None:
 
     assert listed("--type", "room") == ["studio-a", "studio-b"]
     assert listed("--text", "fp88") == ["keyboard-fp88"]
-    assert listed("--limit", "3") == ["keyboard-fp88", "shure-sm7b", "studio-a"]
+    assert listed("--limit", "3") == ["keyboard-fp88", "microphone", "shure-sm7b"]
     assert listed("--inactive") == []
 
 
@@ -227,7 +233,7 @@ def test_a_link_lets_an_event_type_book_a_resource_until_it_is_ended(desk: Desk)
         "event_type_id": "session-1h",
         "linked": True,
     }
-    assert len(desk.json(*question)["slots"]) == 8
+    assert len(desk.soon(*question)["slots"]) == 8
     assert desk.json("unlink", "studio-c", "session-1h")["linked"] is False
     assert desk.refused(*question)[1]["reason"] == "NOT_LINKED"
 
