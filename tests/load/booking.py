@@ -153,6 +153,7 @@ def figure(echo: Pairs, one_by_one: Pairs, lone: Lone, made: int) -> Figure:
             one_by_one.rates_text(),
             echo.beside_text(),
             one_by_one.beside_text(),
+            "the booking path does not check holds yet",
             f"lone booking p50 {p50}, {usual.text()} x one transaction's; p99 {p99}",
             f"{made:,} bookings acknowledged, all of them there; no bitmap is wrong",
         ],
