@@ -130,8 +130,8 @@ def _figure(first: Sequence[float], cold: _Asked, warm: _Asked, after: Sequence[
         f"CPU {milliseconds(warm.cpu_per_call)} per warm call,"
         f" {milliseconds(cold.cpu_per_call)} per cold one",
         remarks=[
-            f"warm p99 {milliseconds(percentile(warm.latencies, 99))}, one call at a time;"
-            + f" right after a booking {milliseconds(median(after))}",
+            f"warm p99 {milliseconds(percentile(warm.latencies, 99))}, one call at a time",
+            f"right after a booking {milliseconds(median(after))}",
             "cold: the days are not in memory, the catalog's list is",
             f"a new server's first answer, with neither: {milliseconds(median(first))}",
         ],
