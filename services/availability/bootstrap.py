@@ -97,7 +97,7 @@ async def wired(settings: AvailabilitySettings) -> AsyncIterator[Service]:
         feed = DayFeed(PostgresFeed(following), PostgresDays(database), settings.day_terms())
         indexes = OrganizationIndexes(feed, PostgresRange(database))
         # Their own, too: watchers of events read as fast as they like.
-        telling = await _opened(stack, settings, connections=2)
+        telling = await _opened(stack, settings, connections=3)
         events = EventFeed(PostgresEvents(telling), settings.clock())
         doorbell = Doorbell(settings.redis_url) if settings.redis_url else None
 

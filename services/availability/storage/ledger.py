@@ -61,6 +61,11 @@ class PostgresLedger:
         self._noted = noted
         self._writer = Writer(database, noted, terms or WriterTerms())
 
+    @property
+    def waiting(self) -> int:
+        """How many claims wait for their transaction."""
+        return self._writer.waiting
+
     async def answer(self, key: RequestKey) -> bytes | None:
         """As in the port."""
         rows = await self._database.fetch(

@@ -67,7 +67,14 @@ class WriterTerms:
 
 @dataclass(slots=True, eq=False)
 class Writer:
-    """Takes claims and commits them. Belongs to one event loop."""
+    """Takes claims and commits them. Belongs to one event loop.
+
+    Attributes:
+        database: Where they are committed.
+        noted: Told of what is committed.
+        terms: How they are grouped.
+        waiting: How many wait for their transaction.
+    """
 
     database: Database
     noted: Noted
@@ -76,7 +83,7 @@ class Writer:
     _pools: defaultdict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
     _queues: dict[str, deque[_Waiting]] = field(default_factory=dict)
     _ready: deque[str] = field(default_factory=deque)
-    _waiting: int = 0
+    waiting: int = field(default=0, init=False)
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
 
     async def commit(self, organization_id: str, claim: Claim) -> Answered:
@@ -89,7 +96,7 @@ class Writer:
             Outdated: It must be prepared anew.
             Failure: It is refused, or nobody knows yet whether it was committed.
         """
-        if self._waiting >= self.terms.most_waiting:
+        if self.waiting >= self.terms.most_waiting:
             raise Overloaded("too many bookings wait to be decided", retry_after=_AGAIN_AFTER)
         loop = asyncio.get_running_loop()
         waiting = _Waiting(claim, loop.create_future(), loop.time() + time_remaining(_FOR_EVER))
@@ -100,7 +107,7 @@ class Writer:
             self._ready.append(organization_id)
         else:
             queue.append(waiting)
-        self._waiting += 1
+        self.waiting += 1
         self._start()
         return await waiting.future
 
@@ -159,7 +166,7 @@ class Writer:
             if group and rows > MOST_ROWS:
                 break
             queue.popleft()
-            self._waiting -= 1
+            self.waiting -= 1
             if waiting.future.done():
                 rows -= len(waiting.claim.days)  # its caller has left
             elif waiting.deadline <= now:

@@ -22,6 +22,7 @@ from services.availability.domain.request_key import RequestKey
 from services.availability.storage.database import Database
 from services.availability.storage.inventory import PostgresInventory
 from services.availability.storage.ledger import PostgresLedger
+from services.availability.storage.writer import WriterTerms
 from shared.slots.quantum import Span, instant
 from tests.clock import ManualClock
 
@@ -77,8 +78,10 @@ def cancelled(found: Booking) -> Change:
 class Ledger(PostgresLedger):
     """The ledger, with answers that the test knows."""
 
-    def __init__(self, database: Database, noted: Noted = nobody) -> None:
-        super().__init__(database, noted)
+    def __init__(
+        self, database: Database, noted: Noted = nobody, terms: WriterTerms | None = None
+    ) -> None:
+        super().__init__(database, noted, terms)
 
     async def book(self, request: RequestKey, wanted: Booking, answer: bytes) -> bytes:
         """Creates a booking."""

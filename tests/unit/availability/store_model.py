@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import timedelta
 
@@ -27,6 +27,7 @@ class StoreModel:
     def __init__(self) -> None:
         self.epoch = 1
         self.log: dict[str, list[list[ChangedDay]]] = {}
+        self.resized: dict[int, tuple[str, int]] = {}  # by feed number, of one organization
         self.reads = 0
         self.fails = False
         self.page_size = 1_000
@@ -50,6 +51,12 @@ class StoreModel:
             ]
         )
         return log[-1]
+
+    def resize(self, resource_id: str, units: int) -> None:
+        """Gives a pool another number of units in one transaction."""
+        log = self.log.setdefault(ORGANIZATION, [])
+        log.append([])
+        self.resized[len(log)] = resource_id, units
 
     def lose(self, count: int, organization_id: str = ORGANIZATION) -> None:
         """Goes back to an earlier state."""
@@ -93,6 +100,17 @@ class StoreModel:
             for name in resource_ids
         }
 
+    async def capacities(
+        self, organization_id: str, resource_ids: Collection[str]
+    ) -> Mapping[str, int]:
+        """As in the port ``DayReader``."""
+        self.reads += 1
+        await self._travel()
+        number = self.number(organization_id)
+        told = dict(of for feed, of in sorted(self.resized.items()) if feed <= number)
+        await self._hold(is_held=self.holds_days)
+        return {name: told.get(name, 1) for name in resource_ids}
+
     def release(self) -> None:
         """Lets every held answer go."""
         for event in self.held:
@@ -102,7 +120,10 @@ class StoreModel:
     def _page(self, organization_id: str, position: int) -> FeedPage:
         log = self.log.get(organization_id, [])
         newer = list(enumerate(log, 1))[position : position + self.page_size]
-        changes = [DayChange(feed, changed) for feed, changed in newer]
+        changes = [
+            DayChange(feed, changed, [self.resized[feed]] if feed in self.resized else [])
+            for feed, changed in newer
+        ]
         return FeedPage(self.epoch, len(log), changes)
 
     async def _travel(self) -> None:
