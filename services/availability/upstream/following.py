@@ -26,6 +26,7 @@ _LONGEST_WAIT_SECONDS: Final = 3.0
 # For a catalog that does not know the call, or a stream that says what it must not.
 _REFUSED_WAIT_SECONDS: Final = 30.0
 _MOST_FAILURES: Final = 16
+_NEVER: Final = float("-inf")
 _RESUMABLE: Final = frozenset(
     {
         grpc.StatusCode.UNAVAILABLE,
@@ -66,13 +67,13 @@ class CatalogFollower:
         Args:
             organization_id: Whose catalog.
             watch: The catalog's WatchCatalog.
-            broke: Told whenever a stream is over.
+            broke: Told whenever a stream that told something is over.
             idle_seconds: After how long without a question it ends.
             stale_seconds: How long the mirror counts while nothing is told.
             monotonic: The clock of all this.
         """
         self.mirror: CatalogMirror | None = None
-        self.live_until = float("-inf")
+        self.live_until = _NEVER
         self.told_at = self.used_at = monotonic()
         self._request = watch_pb2.WatchCatalogRequest(organization_id=organization_id)
         self._watch = watch
@@ -106,13 +107,17 @@ class CatalogFollower:
                 self._request.resume_token = b""
                 wait = _REFUSED_WAIT_SECONDS
             finally:
-                self.live_until = float("-inf")
-                self._partial = None
-                self._broke()
+                self._end_stream()
             failures = 0 if self._monotonic() - begun > wait else failures + 1
             ceiling = _FIRST_WAIT_SECONDS * 2 ** min(failures, _MOST_FAILURES)
             # From nothing up: a thousand watches of one server come back one by one.
             await asyncio.sleep(random.uniform(0, min(ceiling, wait)))  # noqa: S311  # spreads load
+
+    def _end_stream(self) -> None:
+        self._partial = None
+        if self.live_until > _NEVER:
+            self.live_until = _NEVER
+            self._broke()
 
     async def _is_done_streaming(self) -> bool:
         """Takes in one stream to its end; returns whether nobody asks any more."""

@@ -76,6 +76,13 @@ class Watcher:
         self.told.append(told)
         return told
 
+    async def news(self) -> Told:
+        """The next message that is no bookmark: one may come before, where time goes slowly."""
+        while True:
+            told = await self.next()
+            if told.event != "BOOKMARK":
+                return told
+
     async def until(self, version: int) -> None:
         """Reads until it was told of a version."""
         while self.version < version:
