@@ -240,13 +240,15 @@ def main(arguments: Sequence[str]) -> int:
         The exit code: 0 when every promise is met, 1 when one is not, 130 after Ctrl-C.
     """
     options = _parsed(arguments)
-    # Services say much about what is done to them on purpose.
-    logging.disable(logging.CRITICAL)
-    progress = Progress()
-    report = Report(as_json=False)
+    progress = Progress(sys.stderr)
+    report = Report(as_json=False, out=sys.stdout)
     report.header(machine() | {"seed": str(options.seed), "dose": f"{options.dose:g}"})
     try:
-        with _folder() as folder, running_postgres(folder / "postgres") as server:
+        with (
+            _silence(),
+            _folder() as folder,
+            running_postgres(folder / "postgres") as server,
+        ):
             are_met = []
             for name in options.only:
                 with migrated_database(server) as url:
@@ -286,6 +288,16 @@ def _parsed(arguments: Sequence[str]) -> argparse.Namespace:
     if unknown := set(options.only) - _SOAKS.keys():
         parser.error(f"unknown: {', '.join(sorted(unknown))}")
     return options
+
+
+@contextmanager
+def _silence() -> Iterator[None]:
+    # Services say much about what is done to them on purpose.
+    logging.disable(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        logging.disable(logging.NOTSET)
 
 
 @contextmanager
