@@ -182,13 +182,15 @@ class ChangeClaim:
             booking = self.booking
         change = self.decision(booking)
         changed = change.booking
-        is_moved = changed.items != booking.items
-        if is_moved and booking.occupies:
+        takes_others = changed.items != booking.items
+        if takes_others and booking.occupies:
             self._move(view.inventory, booking.items, changed.items)
         elif booking.occupies and not changed.occupies:
             _require_known(view.inventory, booking.items)
             view.inventory.release(booking.items)
         view.bookings[booking_id] = changed
+        # Items are listed by start, which other buffers can move within the same quanta.
+        is_moved = takes_others or changed.start != booking.start
         return Decided(change.answer, change, is_moved=is_moved, kind=change.event)
 
     @staticmethod
