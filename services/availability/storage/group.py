@@ -203,13 +203,7 @@ async def write(
         The cursor that will have the feed number.
     """
     ask = _Asking(connection, organization_id)
-    await ask(
-        statement.RECORD,
-        bookings=written(records.bookings),
-        items=written(records.items),
-        history=written(records.history),
-        keys=written(records.keys),
-    )
+    await record(connection, organization_id, records)
     for rows, text in (
         ([*records.changes.values()], statement.CHANGE_BOOKINGS),
         ([*chain.from_iterable(records.moves.values())], statement.MOVE_ITEMS),
@@ -219,6 +213,17 @@ async def write(
     number = await connection.execute(statement.NEXT_NUMBER, {"org": organization_id}, binary=True)
     await finish(connection, organization_id, records, changed, stored, capacity)
     return number
+
+
+async def record(connection: Connection, organization_id: str, records: Records) -> None:
+    """Sends new bookings, histories and answers."""
+    await _Asking(connection, organization_id)(
+        statement.RECORD,
+        bookings=written(records.bookings),
+        items=written(records.items),
+        history=written(records.history),
+        keys=written(records.keys),
+    )
 
 
 async def finish(

@@ -93,6 +93,7 @@ class Rebuilding:
         records = Records()
         records.add(self._key, decided)
         async with connection.pipeline():
+            await group.record(connection, org, records)
             await group.finish(connection, org, records, [(key, state)], days)
         return Committed([group.Answered(decided.answer)], changed_days([(key, state)], number))
 

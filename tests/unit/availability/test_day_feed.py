@@ -102,7 +102,7 @@ async def test_a_doubt_makes_the_next_read_ask(feed: DayFeed, store: StoreModel)
     await read(feed)
     store.commit([("a", DAY)], 1)
 
-    feed.note(ORGANIZATION, ())
+    feed.note(ORGANIZATION, None)
 
     assert busy(await read(feed)) == [1, 0, 0]
 
@@ -118,7 +118,7 @@ async def test_a_reading_that_began_before_a_doubt_does_not_settle_it(
 
     clock.now += 0.1
     store.commit([("a", DAY)], 1)
-    feed.note(ORGANIZATION, ())
+    feed.note(ORGANIZATION, None)
     store.holds_feed = False
     store.release()
 
