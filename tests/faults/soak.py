@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import json
 import logging
 import os
 import re
@@ -26,7 +27,7 @@ from tests.faults.checker import report as violations_text
 from tests.faults.proof import Proof
 from tests.integration.availability.database import migrated_database
 from tests.load.progress import Bar, Progress
-from tests.load.report import Figure, Part, Report, machine
+from tests.load.report import Figure, Part, Report, machine, verdict
 from tests.stores import running_postgres
 
 _TESTS_SECONDS = 4 * 3_600
@@ -185,6 +186,16 @@ async def _bundled(soak: Soak) -> Figure:
     )
 
 
+async def _told(soak: Soak) -> Figure:
+    return await _tested(
+        soak,
+        "C9",
+        "every event is told, and none invented",
+        "10,000 events, the server killed every 2 s",
+        ["tests/faults/test_events.py"],
+    )
+
+
 async def _zones(soak: Soak) -> Figure:
     return await _tested(
         soak, "C10", "clocks and zones", "every zone x 10 years", ["tests/unit/slots"]
@@ -194,10 +205,30 @@ async def _zones(soak: Soak) -> Figure:
 async def _walked(soak: Soak) -> Figure:
     return await _tested(
         soak,
-        "C*",
+        "C1-3",
         "the engine does what a sequential model does",
-        "300 random walks of 50 steps",
+        "200 random walks of 50 steps",
         ["tests/contract/availability/test_engine_model.py"],
+    )
+
+
+async def _remembered(soak: Soak) -> Figure:
+    """F4 with ten times the past that the bench loads."""
+    past = max(soak.full(10_000_000), 1_000)
+    soak.progress.step(f"F4 with {past:,} past bookings")
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "tests.load", "--only", "F4", "-o", "json"),
+        *("--past-bookings", str(past)),
+        stdout=subprocess.PIPE,
+    )
+    output, _ = await process.communicate()
+    found = json.loads(output)["figures"][0]
+    parts = [
+        Part(part["found"], part["target"], part["verdict"] == verdict(True))
+        for part in found.get("parts", ())
+    ]
+    return Figure(
+        "F4", found["title"], parts, remarks=found.get("remarks") or [found.get("why", "")]
     )
 
 
@@ -228,8 +259,10 @@ _SOAKS: dict[str, Callable[[Soak], Coroutine[Any, Any, Figure]]] = {
     "C4": _killed,
     "C5": _retried,
     "C6": _bundled,
+    "C9": _told,
     "C10": _zones,
     "model": _walked,
+    "F4": _remembered,
 }
 
 

@@ -50,7 +50,7 @@ from tests.faults.scene import Scene, furnished
 T = TypeVar("T")
 IS_FULL_DOSE = os.environ.get("HOLDFAST_TEST_DOSE") == "full"
 DOSE = settings(
-    max_examples=300 if IS_FULL_DOSE else 8,
+    max_examples=200 if IS_FULL_DOSE else 8,
     stateful_step_count=50 if IS_FULL_DOSE else 30,
     deadline=None,
     suppress_health_check=list(HealthCheck),
