@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Final, NamedTuple
@@ -67,6 +68,9 @@ _WRITES: Final = frozenset(
         "RebuildDay",
     }
 )
+# Connections beside those for calls.
+_FOLLOWING: Final = 1
+_TELLING: Final = 3
 # For what is on its way to the store when the server stops.
 _LAST_SECONDS: Final = 5.0
 
@@ -85,9 +89,7 @@ async def wired(settings: AvailabilitySettings) -> AsyncIterator[Service]:
             older schema.
     """
     async with AsyncExitStack() as stack:
-        database = await _opened(stack, settings, connections=settings.postgres_connections)
-        # Of its own: what keeps reads fresh must not queue behind them.
-        following = await _opened(stack, settings, connections=1)
+        database, following, telling = await _opened(stack, settings)
         catalog = Catalog(
             settings.catalog_address,
             fresh_seconds=settings.catalog_fresh_seconds,
@@ -96,8 +98,6 @@ async def wired(settings: AvailabilitySettings) -> AsyncIterator[Service]:
         stack.push_async_callback(catalog.close)
         feed = DayFeed(PostgresFeed(following), PostgresDays(database), settings.day_terms())
         indexes = OrganizationIndexes(feed, PostgresRange(database))
-        # Their own, too: watchers of events read as fast as they like.
-        telling = await _opened(stack, settings, connections=3)
         events = EventFeed(PostgresEvents(telling), settings.clock())
         doorbell = Doorbell(settings.redis_url) if settings.redis_url else None
 
@@ -151,17 +151,29 @@ class _Parts(NamedTuple):
 
 
 async def _opened(
-    stack: AsyncExitStack, settings: AvailabilitySettings, *, connections: int
-) -> Database:
-    database = Database(
-        settings.postgres_url,
-        connections=connections,
-        statement=settings.postgres_timeout(),
-        throwaway=settings.throwaway_data,
+    stack: AsyncExitStack, settings: AvailabilitySettings
+) -> tuple[Database, Database, Database]:
+    """Returns connections for calls, for what keeps reads fresh, and for watchers of events.
+
+    Apart: none of them must queue behind another.
+    """
+    found = tuple(
+        Database(
+            settings.postgres_url,
+            connections=connections,
+            statement=settings.postgres_timeout(),
+            throwaway=settings.throwaway_data,
+        )
+        for connections in (settings.postgres_connections, _FOLLOWING, _TELLING)
     )
-    stack.push_async_callback(database.close)
-    await database.open(head=migration.HEAD)
-    return database
+    for database in found:
+        stack.push_async_callback(database.close)
+    opens = (database.open(head=migration.HEAD) for database in found)
+    for refused in await asyncio.gather(*opens, return_exceptions=True):
+        if refused is not None:
+            raise refused
+    calls, following, telling = found
+    return calls, following, telling
 
 
 def _servicers(parts: _Parts) -> list[Servicer]:

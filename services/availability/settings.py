@@ -19,7 +19,7 @@ class AvailabilitySettings(ServerSettings):
         default=10,
         ge=1,
         le=200,
-        description="most at once, beside one that follows changes; further statements wait",
+        description="most at once, beside four that follow changes; further statements wait",
     )
     postgres_timeout_seconds: float = Field(
         default=5.0,

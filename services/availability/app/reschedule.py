@@ -88,6 +88,6 @@ class Reschedule:
         now = self._clock.now()
         booking.require_movable(now)
         duration = booking.end - booking.start if to.duration is None else to.duration
-        wanted = Wanted(to.start, duration, booking.location, to.note.is_override)
+        wanted = Wanted(to.start, duration, None, to.note.is_override)
         items = admit(offerings, [item.units for item in booking.items], wanted, now)
         return booking.rescheduled(to.start, to.start + duration, items, now)

@@ -49,13 +49,14 @@ class Wanted(NamedTuple):
     """When and where a booking is to be.
 
     Attributes:
+        location: One of the event type's; None for the one that a booking has and keeps.
         is_override: Whether an administrator books against the rules of the schedule: lengths,
             hours, starts, notice and horizon. Activity, links and add-ons hold even then.
     """
 
     start: datetime
     duration: timedelta
-    location: str
+    location: str | None
     is_override: bool = False
 
 
@@ -110,9 +111,9 @@ def _require_bookable(offering: Offering) -> None:
     offering.require_link()
 
 
-def _require_location(offering: Offering, location: str) -> None:
+def _require_location(offering: Offering, location: str | None) -> None:
     known = offering.locations
-    if location in known or not (location or known):
+    if location is None or location in known or not (location or known):
         return
     must = "one of the event type's" if known else "empty: the event type names none"
     raise InvalidFields([Violation("location", f"must be {must}")])
