@@ -238,6 +238,18 @@ async def test_what_the_catalog_no_longer_has_is_not_found(
     assert (off.code, off.reason) == (grpc.StatusCode.INVALID_ARGUMENT, "OFF_GRID")
 
 
+async def test_it_keeps_its_location_though_the_event_type_names_others_by_now(
+    caller: Caller, catalog: FakeCatalog
+) -> None:
+    offer(catalog, caller, locations=["Room 1"])
+    await caller.book(NINE, booking_id="b", location="Room 1")
+    offer(catalog, caller, locations=["Room 2"])
+
+    moved = await move(caller, "b", at(12))
+
+    assert moved.location == "Room 1"
+
+
 async def test_it_is_taken_with_the_buffers_of_today_and_frees_those_it_had(
     caller: Caller, catalog: FakeCatalog
 ) -> None:
