@@ -40,7 +40,13 @@ class Store(Protocol):
         """Returns the answer that the key was given before."""
 
     async def create(
-        self, key: RequestKey, booking: Booking, note: Note, encode: Callable[[Booking], bytes]
+        self,
+        key: RequestKey,
+        booking: Booking,
+        note: Note,
+        encode: Callable[[Booking], bytes],
+        *,
+        is_named: bool = True,
     ) -> bytes:
         """Writes the booking, or refuses; returns the key's answer."""
 

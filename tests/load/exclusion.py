@@ -95,9 +95,16 @@ class ExclusionStore(BaselineStore):
         self._numbers: dict[tuple[str, str], int] = {}
 
     async def create(
-        self, key: RequestKey, booking: Booking, note: Note, encode: Callable[[Booking], bytes]
+        self,
+        key: RequestKey,
+        booking: Booking,
+        note: Note,
+        encode: Callable[[Booking], bytes],
+        *,
+        is_named: bool = True,
     ) -> bytes:
         """Writes the booking, or refuses; returns the key's answer."""
+        del is_named  # an id is never taken twice, whoever chose it
         answer = encode(booking)
         (item,) = booking.items
         parameters = {

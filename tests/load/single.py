@@ -43,9 +43,16 @@ class SingleStore(BaselineStore):
     """Bookings over day bitmaps, each its own transaction."""
 
     async def create(
-        self, key: RequestKey, booking: Booking, note: Note, encode: Callable[[Booking], bytes]
+        self,
+        key: RequestKey,
+        booking: Booking,
+        note: Note,
+        encode: Callable[[Booking], bytes],
+        *,
+        is_named: bool = True,
     ) -> bytes:
         """Writes the booking, or refuses; returns the key's answer."""
+        del is_named  # an id is never taken twice, whoever chose it
         answer = encode(booking)
         parameters = _parameters(key, booking, note, answer)
         for _ in range(_ATTEMPTS):

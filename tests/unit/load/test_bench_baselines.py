@@ -7,19 +7,30 @@ import uuid
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
+import grpc
 import psycopg
 import pytest
 from pydantic import SecretStr
 
+from holdfast.availability.v1 import (
+    availability_pb2,
+    availability_pb2_grpc,
+    booking_pb2,
+    booking_pb2_grpc,
+)
 from services.availability.domain.booking import Booker, Booking, BookingItem, BookingState, Note
 from services.availability.domain.refusal import IdTaken, SlotUnavailable
 from services.availability.domain.request_key import RequestKey
 from services.availability.settings import AvailabilitySettings
 from services.availability.storage.migration import migrate
 from shared.runtime.failure import RequestIdReused
+from shared.runtime.server import started
 from shared.slots.quantum import Span
+from tests.contract.availability.world import FakeCatalog, civil, length, running, stamp
 from tests.load import exclusion, history, single
+from tests.load.baseline import wired
 from tests.load.exclusion import ExclusionStore
 from tests.load.rival import CONVERT, ROWS
 from tests.load.single import SingleStore
@@ -48,18 +59,23 @@ def url(fresh_database: Callable[..., str], name: str) -> str:
 
 @pytest.fixture
 async def store(url: str, name: str) -> AsyncIterator[Store]:
-    settings = AvailabilitySettings(
-        postgres_url=url,
-        postgres_connections=4,
-        catalog_address="127.0.0.1:1",
-        management_key=SecretStr("k" * 32),
-    )
+    settings = settings_of(url, "127.0.0.1:1")
     if name == "exclusion":
         async with exclusion.opened(settings) as ranges:
             yield ranges
     else:
         async with single.opened(settings) as bitmaps:
             yield bitmaps
+
+
+def settings_of(url: str, catalog_address: str) -> AvailabilitySettings:
+    return AvailabilitySettings(
+        postgres_url=url,
+        postgres_connections=4,
+        catalog_address=catalog_address,
+        catalog_fresh_seconds=0,
+        management_key=SecretStr("k" * 32),
+    )
 
 
 def key(content: bytes = b"content") -> RequestKey:
@@ -170,3 +186,59 @@ async def test_ranges_are_read_as_the_bitmaps_of_the_days_asked_for(store: Store
             await store.of_resource(ORGANIZATION, "another", range(DAY, DAY + 3))
         ).values()
     )
+
+
+async def test_a_baseline_serves_what_the_service_serves(url: str, name: str) -> None:
+    catalog = FakeCatalog()
+    catalog.offer(ORGANIZATION, "studio")
+    wiring: Any = {
+        "exclusion": wired(name, exclusion.opened, exclusion.served),
+        "single": wired(name, single.opened, single.served),
+    }[name]
+    start = datetime.now(UTC).replace(minute=0, second=0, microsecond=0) + timedelta(days=2)
+    async with (
+        running(catalog) as address,
+        started(settings_of(url, address), wiring) as server,
+        grpc.aio.insecure_channel(server.address) as channel,
+    ):
+        caller = booking_pb2_grpc.BookingServiceStub(channel)
+        request = create_request(start)
+
+        made = await caller.CreateBooking(request)
+        again = await caller.CreateBooking(request)
+        with pytest.raises(grpc.aio.AioRpcError) as refused:
+            await caller.CreateBooking(create_request(start))
+
+        assert made == again
+        assert made.booking.start_time.ToDatetime(UTC) == start
+        assert made.management_token
+        assert "SLOT_UNAVAILABLE" in str(refused.value.trailing_metadata())
+        if name == "exclusion":
+            slots = await free_starts(channel, start)
+            assert start not in slots
+            assert start + timedelta(hours=1) in slots
+
+
+def create_request(start: datetime) -> booking_pb2.CreateBookingRequest:
+    return booking_pb2.CreateBookingRequest(
+        organization_id=ORGANIZATION,
+        request_id=str(uuid.uuid4()),
+        items=[booking_pb2.BookingItem(resource_id="studio")],
+        event_type_id="session",
+        start_time=stamp(start),
+        duration=length(timedelta(hours=1)),
+        booker=booking_pb2.Booker(booker_id="person"),
+    )
+
+
+async def free_starts(channel: grpc.aio.Channel, start: datetime) -> list[datetime]:
+    request = availability_pb2.GetDaySlotsRequest(
+        organization_id=ORGANIZATION,
+        resource_id="studio",
+        event_type_id="session",
+        date=civil(start.date()),
+        duration=length(timedelta(hours=1)),
+    )
+    stub = availability_pb2_grpc.AvailabilityServiceStub(channel)
+    answer = await stub.GetDaySlots(request)
+    return [slot.start_time.ToDatetime(UTC) for slot in answer.slots]
