@@ -201,8 +201,7 @@ class Booking:
             NotStarted: It has yet to start.
         """
         self._require(now, BookingState.CONFIRMED)
-        if self.kind is BookingKind.BLOCK:
-            raise InvalidState("BLOCK")
+        self._require_no_block()
         if now < self.start:
             raise NotStarted(self.state.name)
         return self._moved_on(BookingState.COMPLETED, now)
@@ -214,8 +213,7 @@ class Booking:
             InvalidState: It has ended, or is a block.
         """
         self._require(now, *_OPEN)
-        if self.kind is BookingKind.BLOCK:
-            raise InvalidState("BLOCK")
+        self._require_no_block()
 
     def rescheduled(
         self, start: datetime, end: datetime, items: tuple[BookingItem, ...], now: datetime
@@ -240,6 +238,10 @@ class Booking:
         state = self.seen_at(now).state
         if state not in states:
             raise InvalidState(state.name)
+
+    def _require_no_block(self) -> None:
+        if self.kind is BookingKind.BLOCK:
+            raise InvalidState(self.state.name, "a block can only be cancelled")
 
     def _moved_on(self, state: BookingState, now: datetime, reason: str = "") -> Booking:
         return replace(

@@ -170,10 +170,10 @@ class SlotUnavailable(Failure):
 
 
 class InvalidState(Failure):
-    """The booking's state does not allow this."""
+    """The booking's state does not allow this, or its being a block: ``text`` says so then."""
 
-    def __init__(self, state: str) -> None:
-        super().__init__(f"the booking is {state.lower()}")
+    def __init__(self, state: str, text: str = "") -> None:
+        super().__init__(text or f"the booking is {state.lower()}")
         self.state = state
 
     @property
@@ -186,8 +186,7 @@ class NotStarted(InvalidState):
     """The booking has yet to start."""
 
     def __init__(self, state: str) -> None:
-        super().__init__(state)
-        self.args = ("the booking has yet to start",)
+        super().__init__(state, "the booking has yet to start")
 
 
 class InUse(Failure):
