@@ -55,7 +55,10 @@ def _read(terminal: int) -> bytes:
 
 
 def test_nothing_is_wider_than_the_terminal(desk: Desk, talk: Talk) -> None:
-    desk.ok("book", "studio-a", "2027-03-09T10:00", "--duration", "60")
+    booked = desk.json(
+        "book", "studio-a", "2027-03-09T10:00", "--duration", "60", "--with", "microphone:3"
+    )
+    desk.ok("block", "studio-b", "2027-03-09T10:00", "1d", "--reason", "the piano is tuned")
 
     for command in (
         "doctor",
@@ -64,6 +67,14 @@ def test_nothing_is_wider_than_the_terminal(desk: Desk, talk: Talk) -> None:
         "event-types list",
         "bookings list",
         "bookings list --state any",
+        f"bookings show {booked['booking_id']}",
+        f"history {booked['booking_id']}",
+        "blocks",
+        "blocks --state any",
+        "find --type room --duration 60",
+        "capacity microphone",
+        "day microphone 2027-03-09",
+        "slots microphone 2027-03-09 --duration 60",
         "slots studio-a 2027-03-09 --duration 60",
         "month studio-a --duration 60",
         "day studio-a 2027-03-09",
