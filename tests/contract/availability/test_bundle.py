@@ -19,8 +19,10 @@ from tests.contract.availability.engine import (
     everything,
     got,
     items,
+    listed,
     size,
 )
+from tests.contract.availability.watching import watching
 from tests.contract.availability.world import (
     ALL_DAY,
     HOUR,
@@ -101,6 +103,28 @@ async def test_eleven_items_and_one_twice_are_refused_before_anything_else(
     refusal = await caller.refused_book(NINE, items=items(*names))
 
     assert (refusal.code, refusal.fields) == (grpc.StatusCode.INVALID_ARGUMENT, ["items"])
+
+
+async def test_a_bundle_is_told_in_one_message_and_listed_once(
+    caller: Caller, catalog: FakeCatalog
+) -> None:
+    offer(catalog, caller, "a", "b", duration_options=[length(10 * HOUR)])
+    async with watching(caller, ["a", "b"], [MONDAY, TUESDAY]) as watcher:
+        await watcher.next()
+
+        await caller.book(at(20), 10 * HOUR, booking_id="b", items=items("b", "a"))
+
+        changes = await watcher.next()
+    found = [
+        [booking.booking_id for booking in await listed(caller, **{name: value})]
+        for name, value in (("resource_id", "a"), ("resource_id", "b"), ("booker_id", "ann"))
+    ]
+    assert {key: seen.quanta for key, seen in changes.days.items()} == {
+        (name, day): quanta
+        for name in ("a", "b")
+        for day, quanta in ((MONDAY, [*range(80, 96)]), (TUESDAY, [*range(24)]))
+    }
+    assert found == [["b"]] * 3
 
 
 async def test_an_add_on_is_booked_with_something_that_stands_alone_and_not_without(

@@ -342,3 +342,16 @@ async def test_a_pool_that_shrinks_and_grows_while_it_is_booked_is_never_overboo
         await clean(chairs)
 
     assert set(outcomes) == {"CreateBooking", "SetCapacity", "SLOT_UNAVAILABLE", "IN_USE"}
+
+
+async def test_of_many_who_want_one_unit_each_as_many_get_it_as_there_are(chairs: Caller) -> None:
+    await size(chairs, "chairs", 7)
+
+    outcomes = await asyncio.gather(
+        *(tried(chairs, chairs.order(NINE, items=items(chairs=1))) for _ in range(200))
+    )
+
+    assert len({found for found in outcomes if found}) == 7
+    assert outcomes.count(None) == 193
+    assert (await counters(chairs, "chairs"))[MONDAY][36:40] == [7] * 4
+    await clean(chairs)
