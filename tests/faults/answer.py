@@ -56,7 +56,10 @@ def violations(history: History, tables: Tables) -> Iterator[Violation]:
                 for event in _EVENTS.get(intent[0], ()):
                     lost[calls[0].request.booking_id, event].append(intent)
         elif intent in tables.keys:
-            yield Violation(Rule.REFUSED, f"{calls[0]} was refused, and its request id is kept")
+            reasons = [call.outcome.reason for call in calls if isinstance(call.outcome, Refused)]
+            yield Violation(
+                Rule.REFUSED, f"{calls[0]} was refused ({reasons}), and its request id is kept"
+            )
     for made, intents in makers.items():
         if len(intents) > 1:
             names = ", ".join(f"{method} {request_id[:8]}" for method, request_id in intents)
