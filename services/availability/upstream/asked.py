@@ -4,12 +4,19 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import grpc
 from google.rpc import error_details_pb2, status_pb2
 
-from holdfast.catalog.v1 import catalog_pb2_grpc, link_pb2, offering_pb2, resource_pb2
+from holdfast.catalog.v1 import (
+    catalog_pb2_grpc,
+    event_type_pb2,
+    link_pb2,
+    offering_pb2,
+    resource_pb2,
+    watch_pb2,
+)
 from services.availability.domain.offering import Offering, OfferingName, ResourceFacts
 from services.availability.domain.refusal import Kind, NotFound
 from services.availability.upstream.memory import Memory
@@ -20,6 +27,8 @@ from shared.runtime.failure import Overloaded, StoreUnavailable
 from shared.runtime.status import DETAILS_KEY
 
 _MOST_REMEMBERED: Final = 20_000
+# One may hold thousands.
+_MOST_LISTS: Final = 16
 # Not the time the caller has left: the question may stand for many callers, each of whom waits
 # no longer than their own deadline, and its answer serves those who come next.
 _PATIENCE_SECONDS: Final = 1.0
@@ -28,7 +37,16 @@ _PAGE_SIZE: Final = 1_000
 _ASKED_TOGETHER: Final = 32
 
 _ResourceName = tuple[str, str]
+_EventTypeName = tuple[str, str]
+_ListName = tuple[str, str, str]
 _Missing = tuple[Kind, str]
+
+
+class DatedOffering(NamedTuple):
+    """An offering, and the revision of its organization's catalog that it is of."""
+
+    offering: Offering
+    version: int
 
 
 class AskedCatalog:
@@ -61,11 +79,57 @@ class AskedCatalog:
             most=_MOST_REMEMBERED,
             monotonic=monotonic,
         )
+        self._event_types = Memory(
+            self._ask_event_type,
+            fresh_seconds=fresh_seconds,
+            most=_MOST_REMEMBERED,
+            monotonic=monotonic,
+        )
+        self._listed = Memory(
+            self._ask_listed,
+            fresh_seconds=fresh_seconds,
+            most=_MOST_LISTS,
+            monotonic=monotonic,
+        )
+        self._all_resources = Memory(
+            self._ask_resources,
+            fresh_seconds=fresh_seconds,
+            most=_MOST_LISTS,
+            monotonic=monotonic,
+        )
+        self._memories: Sequence[Memory[Any, Any]] = (
+            self._offerings,
+            self._resources,
+            self._event_types,
+            self._listed,
+            self._all_resources,
+        )
 
     async def offering(self, name: OfferingName) -> Offering:
         """As in the port."""
+        return (await self.dated(name)).offering
+
+    async def dated(self, name: OfferingName) -> DatedOffering:
+        """Returns an offering, with the revision it is of.
+
+        Raises:
+            NotFound: The resource or the event type is unknown or deleted.
+            StoreUnavailable: The catalog cannot be asked.
+        """
         found = await self._offerings(name)
-        if isinstance(found, Offering):
+        if isinstance(found, DatedOffering):
+            return found
+        raise NotFound(*found)
+
+    async def is_event_type_active(self, organization_id: str, event_type_id: str) -> bool:
+        """Returns whether an event type, which there is, is active.
+
+        Raises:
+            NotFound: It is unknown or deleted.
+            StoreUnavailable: The catalog cannot be asked.
+        """
+        found = await self._event_types((organization_id, event_type_id))
+        if isinstance(found, bool):
             return found
         raise NotFound(*found)
 
@@ -82,37 +146,91 @@ class AskedCatalog:
         self, organization_id: str, event_type_id: str, resource_type: str
     ) -> Sequence[Offering]:
         """As in the port."""
-        kind = _wanted_type(resource_type)
-        resources = await self._pages(
-            self._stub.ListResourcesForEventType,
-            link_pb2.ListResourcesForEventTypeRequest(
-                organization_id=organization_id,
-                event_type_id=event_type_id,
-                page_size=_PAGE_SIZE,
-            ),
-            (Kind.EVENT_TYPE, event_type_id),
+        found = await self._listed((organization_id, event_type_id, resource_type))
+        if isinstance(found, tuple):
+            raise NotFound(*found)
+        return found
+
+    async def resources(self, organization_id: str, resource_type: str) -> Sequence[ResourceFacts]:
+        """As in the port."""
+        return await self._all_resources((organization_id, resource_type))
+
+    def drop(self, organization_id: str, removed: watch_pb2.CatalogRemovals) -> None:
+        """Lets no answer count that says that there is what was removed since."""
+        for resource_id in removed.resource_ids:
+            self._resources.drop((organization_id, resource_id))
+        for event_type_id in removed.event_type_ids:
+            self._event_types.drop((organization_id, event_type_id))
+
+    def forget(self) -> None:
+        """Lets no answer count that was given before."""
+        for memory in self._memories:
+            memory.forget()
+
+    async def close(self) -> None:
+        """Ends the questions in flight."""
+        for memory in self._memories:
+            await memory.close()
+
+    async def _ask_offering(self, name: OfferingName) -> DatedOffering | _Missing:
+        request = offering_pb2.GetOfferingRequest(**name._asdict())
+        try:
+            answer = await self._stub.GetOffering(request, **_call_options())
+        except grpc.aio.AioRpcError as error:
+            return _missing(error, (Kind.RESOURCE, name.resource_id))
+        return DatedOffering(read_offering(name, answer.offering), answer.offering.version)
+
+    async def _ask_event_type(self, name: _EventTypeName) -> bool | _Missing:
+        organization_id, event_type_id = name
+        request = event_type_pb2.GetEventTypeRequest(
+            organization_id=organization_id, event_type_id=event_type_id
         )
+        missing = Kind.EVENT_TYPE, event_type_id
+        try:
+            answer = await self._stub.GetEventType(request, **_call_options())
+        except grpc.aio.AioRpcError as error:
+            return _missing(error, missing)
+        found = answer.event_type
+        return missing if found.HasField("delete_time") else found.active
+
+    async def _ask_listed(self, name: _ListName) -> list[Offering] | _Missing:
+        organization_id, event_type_id, resource_type = name
+        kind = _wanted_type(resource_type)
+        try:
+            resources = await self._pages(
+                self._stub.ListResourcesForEventType,
+                link_pb2.ListResourcesForEventTypeRequest(
+                    organization_id=organization_id,
+                    event_type_id=event_type_id,
+                    page_size=_PAGE_SIZE,
+                ),
+                (Kind.EVENT_TYPE, event_type_id),
+            )
+        except NotFound as refusal:
+            return refusal.kind, refusal.key
         names = [
             OfferingName(organization_id, resource.resource_id, event_type_id)
             for resource in resources
             if resource.active and (not resource_type or resource.type == kind)
         ]
-        found: list[Offering | _Missing] = []
+        found: list[DatedOffering | _Missing] = []
         for begin in range(0, len(names), _ASKED_TOGETHER):
             asked = names[begin : begin + _ASKED_TOGETHER]
             found += await asyncio.gather(*map(self._offerings, asked))
         # What was deleted or unlinked meanwhile is no longer listed.
         return [
-            offering
-            for offering in found
-            if isinstance(offering, Offering) and offering.resource_active and offering.linked
+            answer.offering
+            for answer in found
+            if isinstance(answer, DatedOffering)
+            and answer.offering.resource_active
+            and answer.offering.linked
         ]
 
-    async def resources(self, organization_id: str, resource_type: str) -> Sequence[ResourceFacts]:
-        """As in the port."""
+    async def _ask_resources(self, name: tuple[str, str]) -> list[ResourceFacts]:
+        organization_id, resource_type = name
         kind = _wanted_type(resource_type)
         if resource_type and not kind:
-            return ()
+            return []
         resources = await self._pages(
             self._stub.ListResources,
             resource_pb2.ListResourcesRequest(
@@ -121,24 +239,6 @@ class AskedCatalog:
             (Kind.RESOURCE, ""),
         )
         return [read_facts(resource) for resource in resources]
-
-    def forget(self) -> None:
-        """Lets no answer count that was given before."""
-        self._offerings.forget()
-        self._resources.forget()
-
-    async def close(self) -> None:
-        """Ends the questions in flight."""
-        await self._offerings.close()
-        await self._resources.close()
-
-    async def _ask_offering(self, name: OfferingName) -> Offering | _Missing:
-        request = offering_pb2.GetOfferingRequest(**name._asdict())
-        try:
-            answer = await self._stub.GetOffering(request, **_call_options())
-        except grpc.aio.AioRpcError as error:
-            return _missing(error, (Kind.RESOURCE, name.resource_id))
-        return read_offering(name, answer.offering)
 
     async def facts(
         self, organization_id: str, resource_ids: Sequence[str]

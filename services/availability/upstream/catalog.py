@@ -9,10 +9,12 @@ from typing import Final, TypeVar
 
 from holdfast.catalog.v1 import catalog_pb2_grpc
 from services.availability.domain.offering import Offering, OfferingName, ResourceFacts
+from services.availability.domain.refusal import NotFound
 from services.availability.upstream.asked import AskedCatalog
 from services.availability.upstream.following import CatalogFollower
 from services.availability.upstream.mirror import CatalogMirror
 from shared.runtime.channel import upstream_channel
+from shared.runtime.deadline import time_remaining
 from shared.runtime.failure import Overloaded, StoreUnavailable
 
 T = TypeVar("T")
@@ -22,13 +24,17 @@ _IDLE_SECONDS: Final = 60.0
 _MOST_FOLLOWED: Final = 2_000
 # A catalog that could not be asked is left in peace so long, where a mirror can answer.
 _RESPITE_SECONDS: Final = 1.0
+# Asking for a long list, resource by resource, takes longer than being told all of it.
+_FILLING_SECONDS: Final = 10.0
 
 
 class Catalog:
     """The port ``Offerings`` over CatalogService. Belongs to one event loop.
 
-    While an organization's watch lives, its mirror answers. Before that, and while the watch is
-    broken, the catalog is asked; while it cannot be asked, the mirror answers as it is.
+    While an organization's watch lives, its mirror answers; what it would refuse may only not
+    have been told yet, so the catalog is asked first, and the newer of the two counts. Before
+    that, and while the watch is broken, the catalog is asked, but lists wait for a mirror that
+    is being filled; while it cannot be asked, the mirror answers as it is.
     """
 
     def __init__(
@@ -66,7 +72,10 @@ class Catalog:
         """As in the port."""
         mirror = self._live(name.organization_id)
         if mirror is not None:
-            return mirror.offerings.get(name) or mirror.offering(name)
+            found = mirror.offerings.get(name)
+            if found is not None and found.linked and found.is_active:
+                return found
+            return await self._offering(mirror, name)
         return await self._either(
             name.organization_id,
             lambda: self._asked.offering(name),
@@ -86,25 +95,39 @@ class Catalog:
         self, organization_id: str, event_type_id: str, resource_type: str
     ) -> Sequence[Offering]:
         """As in the port."""
-        mirror = self._live(organization_id)
-        if mirror is not None:
-            return mirror.listed(event_type_id, resource_type)
-        return await self._either(
-            organization_id,
-            lambda: self._asked.listed(organization_id, event_type_id, resource_type),
-            lambda mirror: mirror.listed(event_type_id, resource_type),
-        )
+        mirror = await self._filled(organization_id)
+        if mirror is None:
+            return await self._either(
+                organization_id,
+                lambda: self._asked.listed(organization_id, event_type_id, resource_type),
+                lambda mirror: mirror.listed(event_type_id, resource_type),
+            )
+        if not mirror.books(event_type_id):
+            known_active = mirror.is_event_type_active(event_type_id)
+            asked = await self._second(
+                lambda: self._news(
+                    organization_id, event_type_id, resource_type, known_active=known_active
+                )
+            )
+            mirror = self._newest(organization_id, mirror)
+            if asked is not None and not mirror.books(event_type_id):
+                return asked
+        return mirror.listed(event_type_id, resource_type)
 
     async def resources(self, organization_id: str, resource_type: str) -> Sequence[ResourceFacts]:
         """As in the port."""
-        mirror = self._live(organization_id)
-        if mirror is not None:
-            return mirror.resources(resource_type)
-        return await self._either(
-            organization_id,
-            lambda: self._asked.resources(organization_id, resource_type),
-            lambda mirror: mirror.resources(resource_type),
-        )
+        mirror = await self._filled(organization_id)
+        if mirror is None:
+            return await self._either(
+                organization_id,
+                lambda: self._asked.resources(organization_id, resource_type),
+                lambda mirror: mirror.resources(resource_type),
+            )
+        found = mirror.resources(resource_type)
+        if found:
+            return found
+        asked = await self._second(lambda: self._asked.resources(organization_id, resource_type))
+        return self._newest(organization_id, mirror).resources(resource_type) or asked or found
 
     async def close(self) -> None:
         """Ends watches and the questions in flight, and disconnects."""
@@ -119,13 +142,82 @@ class Catalog:
         self, organization_id: str, resource_ids: Sequence[str]
     ) -> Sequence[ResourceFacts]:
         mirror = self._live(organization_id)
-        if mirror is not None:
-            return mirror.facts(resource_ids)
-        return await self._either(
-            organization_id,
-            lambda: self._asked.facts(organization_id, resource_ids),
-            lambda mirror: mirror.facts(resource_ids),
-        )
+        if mirror is None:
+            return await self._either(
+                organization_id,
+                lambda: self._asked.facts(organization_id, resource_ids),
+                lambda mirror: mirror.facts(resource_ids),
+            )
+        unknown = mirror.unknown(resource_ids)
+        if unknown:
+            asked = await self._second(lambda: self._asked.facts(organization_id, unknown))
+            mirror = self._newest(organization_id, mirror)
+            if asked is not None:
+                told = mirror.facts(set(resource_ids).difference(unknown))
+                return [*told, *asked]
+        return mirror.facts(resource_ids)
+
+    async def _offering(self, mirror: CatalogMirror, name: OfferingName) -> Offering:
+        """Answers by the mirror, unless the catalog knows better of what cannot be booked."""
+        try:
+            found = mirror.offering(name)
+        except NotFound:
+            pass
+        else:
+            if found.linked and found.is_active:
+                return found
+        asked = await self._second(lambda: self._asked.dated(name))
+        mirror = self._newest(name.organization_id, mirror)
+        if asked is not None and asked.version > mirror.version:
+            return asked.offering
+        return mirror.offering(name)
+
+    async def _news(
+        self,
+        organization_id: str,
+        event_type_id: str,
+        resource_type: str,
+        *,
+        known_active: bool | None,
+    ) -> Sequence[Offering] | None:
+        """Asks what an event type books for which a mirror has nothing to book.
+
+        Returns:
+            None where it is not active either, as the mirror knows.
+        """
+        if not known_active:
+            is_now = await self._asked.is_event_type_active(organization_id, event_type_id)
+            if is_now is known_active:
+                return None
+        return await self._asked.listed(organization_id, event_type_id, resource_type)
+
+    async def _second(self, ask: Callable[[], Awaitable[T]]) -> T | None:
+        """Asks about what a live mirror would refuse; None if there is nothing to learn."""
+        if self._monotonic() < self._ask_from:
+            return None
+        try:
+            return await ask()
+        except NotFound:
+            return None
+        except (StoreUnavailable, Overloaded):
+            self._ask_from = self._monotonic() + _RESPITE_SECONDS
+            return None
+
+    def _newest(self, organization_id: str, mirror: CatalogMirror) -> CatalogMirror:
+        """Returns what became of a mirror meanwhile."""
+        follower = self._followers.get(organization_id)
+        return (follower.mirror if follower is not None else None) or mirror
+
+    async def _filled(self, organization_id: str) -> CatalogMirror | None:
+        """Returns the mirror while it is as new as the catalog, after waiting for it."""
+        mirror = self._live(organization_id)
+        follower = self._followers.get(organization_id)
+        if mirror is not None or follower is None:
+            return mirror
+        # One that was told before can answer, should this take long.
+        patience = _FILLING_SECONDS if follower.kept() is None else _RESPITE_SECONDS
+        await follower.filled(time_remaining(patience))
+        return self._live(organization_id)
 
     def _live(self, organization_id: str) -> CatalogMirror | None:
         """Returns the mirror while it is as new as the catalog; begins one where there is none."""
@@ -163,6 +255,7 @@ class Catalog:
             self._watch,
             # An answer from before the mirror's last news must not follow upon them.
             self._asked.forget,
+            self._asked.drop,
             idle_seconds=self._idle_seconds,
             stale_seconds=self._stale_seconds,
             monotonic=self._monotonic,

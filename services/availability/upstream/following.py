@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import random
 from collections.abc import Callable
@@ -56,7 +57,8 @@ class CatalogFollower:
         self,
         organization_id: str,
         watch: Callable[[watch_pb2.WatchCatalogRequest], Any],
-        broke: Callable[[], None],
+        outdated: Callable[[], None],
+        removed: Callable[[str, watch_pb2.CatalogRemovals], None],
         *,
         idle_seconds: float,
         stale_seconds: float,
@@ -67,7 +69,9 @@ class CatalogFollower:
         Args:
             organization_id: Whose catalog.
             watch: The catalog's WatchCatalog.
-            broke: Told whenever a stream that told something is over.
+            outdated: Told whenever a stream that told something is over, and when revisions
+                begin anew: answers from before must not follow upon the mirror's.
+            removed: Told, for an organization, what the mirror hears is gone.
             idle_seconds: After how long without a question it ends.
             stale_seconds: How long the mirror counts while nothing is told.
             monotonic: The clock of all this.
@@ -77,17 +81,25 @@ class CatalogFollower:
         self.told_at = self.used_at = monotonic()
         self._request = watch_pb2.WatchCatalogRequest(organization_id=organization_id)
         self._watch = watch
-        self._broke = broke
+        self._outdated = outdated
+        self._removed = removed
         self._idle_seconds = idle_seconds
         self._stale_seconds = stale_seconds
         self._monotonic = monotonic
         self._partial: CatalogMirror | None = None
+        self._decided = asyncio.Event()
 
     def kept(self) -> CatalogMirror | None:
         """Returns the mirror while it counts although nothing is told."""
         if self._monotonic() - self.told_at > self._stale_seconds:
             return None
         return self.mirror
+
+    async def filled(self, patience_seconds: float) -> None:
+        """Waits while it is open whether the stream tells something or fails."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(patience_seconds):
+                await self._decided.wait()
 
     async def run(self) -> None:
         """Follows until nobody has asked for a while."""
@@ -115,12 +127,14 @@ class CatalogFollower:
 
     def _end_stream(self) -> None:
         self._partial = None
+        self._decided.set()
         if self.live_until > _NEVER:
             self.live_until = _NEVER
-            self._broke()
+            self._outdated()
 
     async def _is_done_streaming(self) -> bool:
         """Takes in one stream to its end; returns whether nobody asks any more."""
+        self._decided.clear()
         call = self._watch(self._request)
         try:
             while not self._is_idle():
@@ -141,17 +155,21 @@ class CatalogFollower:
             if told.more:
                 return
             self.mirror, self._partial = self._partial, None
+            if told.event == WATCH_EVENT_RESET:
+                self._outdated()
         elif self.mirror is None:
             raise ValueError("changes came before a state")
         elif told.event == WATCH_EVENT_CHANGES:
             if told.after_version != self.mirror.version:
                 raise ValueError("changes are missing")
             self.mirror.apply(told)
+            self._removed(self._request.organization_id, told.removed)
         else:
             self.mirror.version = told.version
         self._request.resume_token = told.resume_token
         self.told_at = self._monotonic()
         self.live_until = self.told_at + _SILENCE_SECONDS
+        self._decided.set()
 
     def _judged(self, error: grpc.aio.AioRpcError) -> float:
         """Returns how long to wait at most before another try."""

@@ -52,6 +52,10 @@ class Memory(Generic[KeyT, ValueT]):
         # Whoever asked first may leave: the others still wait.
         return await asyncio.shield(question)
 
+    def drop(self, key: KeyT) -> None:
+        """Forgets one answer."""
+        self._known.pop(key, None)
+
     def forget(self) -> None:
         """Forgets every answer."""
         self._known.clear()

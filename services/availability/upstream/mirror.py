@@ -86,6 +86,22 @@ class CatalogMirror:
         found = self.offerings.get(name)
         return self._made(name) if found is None else found
 
+    def unknown(self, resource_ids: Iterable[str]) -> list[str]:
+        """Returns the ids, out of these, of no resource."""
+        return [key for key in resource_ids if key not in self._resources]
+
+    def is_event_type_active(self, event_type_id: str) -> bool | None:
+        """Returns whether an event type is active; None where there is none."""
+        event_type = self._event_types.get(event_type_id)
+        return None if event_type is None else event_type.is_active
+
+    def books(self, event_type_id: str) -> bool:
+        """Returns whether it is an active event type that books some active resource."""
+        if not self.is_event_type_active(event_type_id):
+            return False
+        linked = self._linked.get(event_type_id, ())
+        return any(self._is_wanted(resource_id, "") for resource_id in linked)
+
     def facts(self, resource_ids: Iterable[str]) -> Sequence[ResourceFacts]:
         """Returns what resources are.
 

@@ -28,10 +28,17 @@ BOUND = 1.0
 
 
 class CountedCatalog:
-    """A catalog over a database; what stands in front of a method counts its calls."""
+    """A catalog over a database; what stands in front of a method counts its calls.
+
+    Attributes:
+        asked: The calls by method.
+        tells: Watches are told nothing while it is not set.
+    """
 
     def __init__(self, url: str) -> None:
         self.asked: Counter[str] = Counter()
+        self.tells = asyncio.Event()
+        self.tells.set()
         self._url = url
 
     def served(self, listen: str = "127.0.0.1:0") -> AbstractAsyncContextManager[Any]:
@@ -43,25 +50,40 @@ class CountedCatalog:
     async def _wired(self, settings: CatalogSettings) -> AsyncIterator[Service]:
         async with wired(settings) as service:
             counted = [
-                replace(servicer, implementation=_Counted(servicer.implementation, self.asked))
+                replace(servicer, implementation=_Counted(servicer.implementation, self))
                 for servicer in service.servicers
             ]
             yield replace(service, servicers=counted)
 
 
 class _Counted:
-    def __init__(self, calls: Any, asked: Counter[str]) -> None:
+    def __init__(self, calls: Any, catalog: CountedCatalog) -> None:
         self._calls = calls
-        self._asked = asked
+        self._catalog = catalog
 
     def __getattr__(self, name: str) -> Any:
         behavior = getattr(self._calls, name)
 
         async def call(request: Any, context: Any) -> Any:
-            self._asked[name] += 1
-            return await behavior(request, context)
+            self._catalog.asked[name] += 1
+            return await behavior(request, _Held(context, self._catalog.tells))
 
         return call
+
+
+class _Held:
+    """A call's context that tells nothing on a stream before it may."""
+
+    def __init__(self, context: Any, tells: asyncio.Event) -> None:
+        self._context = context
+        self._tells = tells
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._context, name)
+
+    async def write(self, message: Any) -> None:
+        await self._tells.wait()
+        await self._context.write(message)
 
 
 class Clock:
@@ -86,6 +108,15 @@ class Scene:
     def organization_id(self) -> str:
         """Whose."""
         return self.owner.organization_id
+
+    @asynccontextmanager
+    async def untold(self) -> AsyncIterator[None]:
+        """Keeps what happens in the block from the mirror, and from it alone."""
+        self.catalog.tells.clear()
+        try:
+            yield
+        finally:
+            self.catalog.tells.set()
 
     def name(self, resource_id: str = "studio", event_type_id: str = "hour") -> OfferingName:
         """An offering's name."""
@@ -133,13 +164,21 @@ class Scene:
     async def reaches(
         self, change: Awaitable[object], seen: Callable[[], Awaitable[bool]]
     ) -> float:
-        """How long a change takes to be seen, without a question."""
+        """How long a change takes to be seen, without a question.
+
+        Afterwards the view goes by its mirror alone.
+        """
         await self.settled()
+        self.ask_nothing()
         await change
         begun, before = time.monotonic(), self.questions
         await eventually(seen)
         assert self.questions == before
         return time.monotonic() - begun
+
+    def ask_nothing(self) -> None:
+        """Makes the view take the catalog for one that cannot be asked."""
+        self.view._ask_from = float("inf")
 
 
 async def eventually(seen: Callable[[], Awaitable[bool]]) -> None:
@@ -151,10 +190,15 @@ async def eventually(seen: Callable[[], Awaitable[bool]]) -> None:
 
 @asynccontextmanager
 async def scene(
-    catalog: CountedCatalog, address: str, clock: Clock | None = None, **options: Any
+    catalog: CountedCatalog,
+    address: str,
+    clock: Clock | None = None,
+    *,
+    fresh_seconds: float = 1.0,
+    **options: Any,
 ) -> AsyncIterator[Scene]:
     """Looks at a catalog until the block ends."""
-    view = Catalog(address, fresh_seconds=1.0, monotonic=clock or Clock(), **options)
+    view = Catalog(address, fresh_seconds=fresh_seconds, monotonic=clock or Clock(), **options)
     async with grpc.aio.insecure_channel(address) as channel:
         try:
             yield Scene(catalog, channel, view)

@@ -156,6 +156,7 @@ async def test_the_mirror_answers_what_the_catalog_would(
         for _ in range(8):
             await walk.steps(15)
             await caught_up(here)
+            here.ask_nothing()
             for question in questions(here.organization_id):
                 assert await answer(question, here.view) == await answer(question, asked)
     finally:
@@ -163,7 +164,7 @@ async def test_the_mirror_answers_what_the_catalog_would(
 
 
 async def caught_up(here: Scene) -> None:
-    """Waits until the mirror has a change made now."""
+    """Waits until the mirror has a change made now, and answers by it."""
     key = f"marker-{here.catalog.asked['CreateResource']}"
     await here.owner.resource(key)
 

@@ -108,6 +108,16 @@ async def test_what_is_forgotten_is_asked_again(source: Source) -> None:
     assert await source.memory("a") == 2
 
 
+async def test_one_answer_is_forgotten_alone(source: Source) -> None:
+    await source.memory("a")
+    await source.memory("b")
+
+    source.memory.drop("a")
+    source.memory.drop("never asked")
+
+    assert [await source.memory("a"), await source.memory("b")] == [2, 1]
+
+
 async def test_questions_in_flight_end_with_the_memory(source: Source) -> None:
     source.may_answer.clear()
     asker = asyncio.create_task(source.memory("a"))
