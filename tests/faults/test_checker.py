@@ -330,6 +330,29 @@ def test_a_refusal_that_a_rival_explains_at_some_moment_of_the_call_is_right() -
     assert not check(scribe.history, scribe.tables)
 
 
+def test_a_refusal_that_a_smaller_pool_explains_is_right() -> None:
+    scribe = Scribe()
+    scribe.resize(5)
+    scribe.create("most", 9, {"chairs": 4})
+    shrunk = scribe.resize(4)
+    scribe.resize(5)
+    scribe.create("later", 12)
+    refused = scribe.refuse(9, [36], "chairs")
+    assert check(scribe.history, scribe.tables)
+
+    swap(scribe, refused, started=shrunk.started, ended=shrunk.ended)
+
+    assert not check(scribe.history, scribe.tables)
+
+
+def test_a_retry_may_come_at_a_bad_time() -> None:
+    scribe = busy_day()
+    first = call_of(scribe, "CreateBooking", "third")
+    scribe.note(first.method, first.request, Refused("OVERLOADED", {}))
+
+    assert not check(scribe.history, scribe.tables)
+
+
 def test_an_unknown_outcome_may_be_either() -> None:
     for booking_id in ("third", "nobody"):
         scribe = busy_day()
