@@ -135,6 +135,24 @@ async def test_of_many_bookings_in_its_way_the_first_are_named(keeper: Caller) -
     assert len(named) >= 5
 
 
+async def test_long_ids_over_a_month_still_fit_an_answer(
+    caller: Caller, catalog: FakeCatalog
+) -> None:
+    day = timedelta(days=1)
+    catalog.offer(caller.organization_id, "r" * 128, duration_options=[length(day)])
+    for number in range(31):
+        name = f"b{number:02}".ljust(128, "x")
+        await caller.book(at(0, days=number), day, booking_id=name, items=items("r" * 128))
+
+    asked = blocking(caller, at(0), at(0, days=31), resource_id="r" * 128)
+    refusal = await caller.refusal_of("CreateBlock", asked)
+
+    assert refusal.reason == "SLOT_UNAVAILABLE"
+    assert refusal.metadata["bookings"].split(",")[0] == "b00".ljust(128, "x")
+    told_days = [name for name in refusal.metadata if name.startswith("quanta.")]
+    assert len(told_days) + int(refusal.metadata["more_dates"]) == 31
+
+
 async def test_a_block_takes_some_units_of_a_pool_or_all(
     caller: Caller, catalog: FakeCatalog
 ) -> None:

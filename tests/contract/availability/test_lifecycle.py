@@ -145,6 +145,7 @@ async def test_every_transition_is_told_or_refused(
     assert answer == now.booking
     assert state_of(answer) == becomes
     assert answer.revision == known.booking.revision + 1
+    assert answer.sequence == int(call == "move")
     assert told(now.history) == [*told(known.history), (event, becomes, "who", "why")]
     assert now.history[-1].event_time.ToDatetime(NOW.tzinfo) == NOW
     assert announced(availability_url, caller)[-1] == (event.lower(), "b", answer.revision)
