@@ -6,24 +6,23 @@ import asyncio
 import importlib.metadata
 import logging
 import signal
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import grpc
-from google.protobuf import descriptor_pool
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from prometheus_client import CollectorRegistry, start_http_server
 
 from shared.runtime.call import Bounds, Context
 from shared.runtime.clock import Clock
 from shared.runtime.failure import StartRefused
-from shared.runtime.interceptor import CallInterceptor
 from shared.runtime.metrics import CallMetrics
 from shared.runtime.settings import ServerSettings
 from shared.runtime.status import ErrorTable
 from shared.runtime.stream import Streams
+from shared.runtime.unary import Calls
 
 SettingsT = TypeVar("SettingsT", bound=ServerSettings)
 
@@ -40,7 +39,7 @@ logger = logging.getLogger("holdfast.server")
 class Servicer:
     """One gRPC service: the generated ``add_…_to_server``, its servicer, its full name."""
 
-    add: Callable[[Any, grpc.aio.Server], None]
+    add: Callable[[Any, Any], None]
     implementation: object
     name: str
 
@@ -91,7 +90,6 @@ async def started(settings: SettingsT, wired: Wiring[SettingsT]) -> AsyncIterato
             limit=settings.max_concurrent_streams, errors=service.errors, metrics=metrics
         )
         server = grpc.aio.server(
-            interceptors=[_interceptor(settings, service, metrics, streams)],
             options=[
                 ("grpc.so_reuseport", 0),  # else a second server shares the port silently
                 ("grpc.max_receive_message_length", _MAX_MESSAGE_BYTES),
@@ -103,8 +101,9 @@ async def started(settings: SettingsT, wired: Wiring[SettingsT]) -> AsyncIterato
             ],
         )
         probe = _Health(settings.clock())
+        methods = _Registry(server, _calls(settings, service, metrics), streams)
         for servicer in service.servicers:
-            servicer.add(servicer.implementation, server)
+            servicer.add(servicer.implementation, methods)
         health_pb2_grpc.add_HealthServicer_to_server(probe, server)
         if settings.reflection:
             _serve_reflection(service, server)
@@ -152,17 +151,8 @@ def _refuse_exposed_listeners(settings: ServerSettings) -> None:
         )
 
 
-def _interceptor(
-    settings: ServerSettings, service: Service, metrics: CallMetrics, streams: Streams
-) -> CallInterceptor:
-    pool = descriptor_pool.Default()
-    names = {
-        f"/{servicer.name}/{method.name}": method.name
-        for servicer in service.servicers
-        for method in pool.FindServiceByName(servicer.name).methods
-    }
-    return CallInterceptor(
-        names=names,
+def _calls(settings: ServerSettings, service: Service, metrics: CallMetrics) -> Calls:
+    return Calls(
         writes=service.writes,
         errors=service.errors,
         bounds=Bounds(
@@ -172,8 +162,34 @@ def _interceptor(
             slow_seconds=settings.slow_call_seconds,
         ),
         metrics=metrics,
-        streams=streams,
     )
+
+
+class _Registry:
+    """What generated code registers methods with; they get there wrapped."""
+
+    def __init__(self, server: grpc.aio.Server, calls: Calls, streams: Streams) -> None:
+        self._server = server
+        self._calls = calls
+        self._streams = streams
+
+    def add_generic_rpc_handlers(self, handlers: Sequence[Any]) -> None:
+        """Nothing: the same methods are registered by name."""
+
+    def add_registered_method_handlers(
+        self, service: str, handlers: Mapping[str, grpc.RpcMethodHandler[Any, Any]]
+    ) -> None:
+        """Registers the methods of a service."""
+        wrapped = {name: self._wrapped(name, handler) for name, handler in handlers.items()}
+        self._server.add_generic_rpc_handlers(
+            (grpc.method_handlers_generic_handler(service, wrapped),)
+        )
+
+    def _wrapped(
+        self, name: str, handler: grpc.RpcMethodHandler[Any, Any]
+    ) -> grpc.RpcMethodHandler[Any, Any]:
+        wrap = self._calls.wrap if handler.unary_unary is not None else self._streams.wrap
+        return wrap(name, handler)
 
 
 def _bind(server: grpc.aio.Server, listen: str) -> int:

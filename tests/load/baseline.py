@@ -1,7 +1,7 @@
 """What baselines are made of: the service's messages, checks and server kit, over another store.
 
 A baseline answers CreateBooking and GetDaySlots with the codecs, the offerings, the rules and the
-slot engine of the service, behind the same interceptors, in a process of its own. Only where
+slot engine of the service, behind the same wrapping of calls, in a process of its own. Only where
 bookings are decided and kept is its own.
 """
 
@@ -16,7 +16,7 @@ import grpc
 from holdfast.availability.v1 import availability_pb2, booking_pb2
 from services.availability.app.book import Book
 from services.availability.app.find_slots import DaySlots
-from services.availability.app.port import Ledger
+from services.availability.app.port import Answered, Ledger
 from services.availability.domain.booking import Booking, Note
 from services.availability.domain.claim import DayState
 from services.availability.domain.request_key import RequestKey
@@ -47,7 +47,7 @@ class Store(Protocol):
         encode: Callable[[Booking], bytes],
         *,
         is_named: bool = True,
-    ) -> bytes:
+    ) -> Answered:
         """Writes the booking, or refuses; returns the key's answer."""
 
 
@@ -130,8 +130,7 @@ def bookings_in(settings: AvailabilitySettings, catalog: Catalog, store: Store) 
 def _servicer(service: str, method: str, handler: Any) -> Servicer:
     name = f"{_PACKAGE}.{service}"
 
-    def add(implementation: Any, server: grpc.aio.Server) -> None:
-        handlers = grpc.method_handlers_generic_handler(name, implementation)
-        server.add_generic_rpc_handlers((handlers,))
+    def add(implementation: Any, server: Any) -> None:
+        server.add_registered_method_handlers(name, implementation)
 
     return Servicer(add, {method: handler}, name)

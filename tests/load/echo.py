@@ -58,7 +58,7 @@ class FanOut:
 async def serve() -> None:
     """Serves until it is killed."""
     fan_out = FanOut()
-    # As the services' own server, but for the interceptors.
+    # As the services' own server, but for what it wraps around calls.
     server = grpc.aio.server(
         options=[
             ("grpc.so_reuseport", 0),

@@ -13,6 +13,7 @@ from typing import Final
 
 from psycopg import errors
 
+from services.availability.app.port import Answered
 from services.availability.domain.booking import Booking, Note
 from services.availability.domain.claim import DayState
 from services.availability.domain.refusal import Contended, IdTaken, SlotUnavailable
@@ -102,7 +103,7 @@ class ExclusionStore(BaselineStore):
         encode: Callable[[Booking], bytes],
         *,
         is_named: bool = True,
-    ) -> bytes:
+    ) -> Answered:
         """Writes the booking, or refuses; returns the key's answer."""
         del is_named  # an id is never taken twice, whoever chose it
         answer = encode(booking)
@@ -120,13 +121,13 @@ class ExclusionStore(BaselineStore):
         for _ in range(_ATTEMPTS):
             try:
                 if await self.fetch(_CREATE, parameters):
-                    return answer
+                    return Answered(answer)
             except errors.ExclusionViolation:
                 raise _refusal(item.resource_id, item.occupancy) from None
             except errors.UniqueViolation:
                 raise IdTaken(booking.booking_id) from None
             if (given := await self.answer(key)) is not None:
-                return given
+                return Answered(given, is_replay=True)
         raise Contended
 
     async def of_resource(

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from psycopg import errors
 
+from services.availability.app.port import Answered
 from services.availability.domain.booking import Booking, Note
 from services.availability.domain.refusal import Contended, IdTaken, SlotUnavailable
 from services.availability.domain.request_key import RequestKey
@@ -50,7 +51,7 @@ class SingleStore(BaselineStore):
         encode: Callable[[Booking], bytes],
         *,
         is_named: bool = True,
-    ) -> bytes:
+    ) -> Answered:
         """Writes the booking, or refuses; returns the key's answer."""
         del is_named  # an id is never taken twice, whoever chose it
         answer = encode(booking)
@@ -63,7 +64,7 @@ class SingleStore(BaselineStore):
                     raise
                 continue
             if (given := _given(key, booking.booking_id, answer, found)) is not None:
-                return given
+                return Answered(given, is_replay=given is not answer)
         raise Contended
 
 

@@ -73,7 +73,7 @@ class Block:
         except Failure as refusal:
             return await former_answer(self._ledger, key, refusal)
         try:
-            return await self._ledger.create(
+            made = await self._ledger.create(
                 key, block, closure.note, self._encode, is_named=bool(closure.booking_id)
             )
         except SlotUnavailable as refusal:
@@ -82,6 +82,7 @@ class Block:
                 key.organization_id, item.resource_id, item.occupancy, _TOLD
             )
             raise SlotUnavailable(refusal.resource_id, refusal.quanta, found) from None
+        return made.answer
 
     async def _judged(self, organization_id: str, closure: Closure) -> Booking:
         if not self._administration:

@@ -50,6 +50,13 @@ class Order:
     note: Note
 
 
+class Made(NamedTuple):
+    """What CreateBooking answers; the token is None where the answer is a former one."""
+
+    answer: bytes
+    token: str | None
+
+
 class Book:
     """Books resources, all of them or none."""
 
@@ -70,21 +77,22 @@ class Book:
         self._encode = encode
         self._administration = administration
 
-    async def __call__(self, key: RequestKey, order: Order) -> bytes:
+    async def __call__(self, key: RequestKey, order: Order) -> Made:
         """Books, and returns the encoded booking; of a replay, the one first returned.
 
         Raises:
             Failure: Any refusal of the offerings or of the ledger; nothing was written.
         """
         try:
-            booking = await self._judged(order)
+            booking, token = await self._judged(order)
         except Failure as refusal:
-            return await former_answer(self._ledger, key, refusal)
-        return await self._ledger.create(
+            return Made(await former_answer(self._ledger, key, refusal), None)
+        answer, is_replay = await self._ledger.create(
             key, booking, order.note, self._encode, is_named=bool(order.booking_id)
         )
+        return Made(answer, None if is_replay else token)
 
-    async def _judged(self, order: Order) -> Booking:
+    async def _judged(self, order: Order) -> tuple[Booking, str]:
         if order.note.is_override and not self._administration:
             raise NotAllowed
         offerings = await offered(
@@ -98,7 +106,7 @@ class Book:
 
     def _booking(
         self, order: Order, offering: Offering, items: tuple[BookingItem, ...], now: datetime
-    ) -> Booking:
+    ) -> tuple[Booking, str]:
         booking_id = order.booking_id or uuid7(now)
         token = self._tokens.issued(order.organization_id, booking_id, FIRST_VERSION)
         state = BookingState.CONFIRMED
@@ -106,7 +114,7 @@ class Book:
             state = BookingState.PROVISIONAL
         elif offering.needs_confirmation:
             state = BookingState.PENDING
-        return Booking(
+        booking = Booking(
             organization_id=order.organization_id,
             booking_id=booking_id,
             items=items,
@@ -127,6 +135,7 @@ class Book:
             token_version=FIRST_VERSION,
             token_hash=self._tokens.hashed(token),
         )
+        return booking, token
 
 
 async def offered(

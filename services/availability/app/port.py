@@ -116,6 +116,13 @@ Of None where something may have been committed, but what is not known.
 """
 
 
+class Answered(NamedTuple):
+    """What a caller is told, and whether the same call was told that before."""
+
+    answer: bytes
+    is_replay: bool = False
+
+
 class Ledger(Protocol):
     """Where bookings are decided: each call writes all it has to, or nothing.
 
@@ -135,7 +142,7 @@ class Ledger(Protocol):
         encode: Callable[[Booking], bytes],
         *,
         is_named: bool = True,
-    ) -> bytes:
+    ) -> Answered:
         """Takes the booking's time and writes it down; returns the key's answer.
 
         Args:

@@ -10,7 +10,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from holdfast.availability.v1 import booking_event_pb2 as event_pb
 from holdfast.availability.v1 import booking_pb2 as pb
 from services.availability.app.block import Closure
-from services.availability.app.book import Order, OrderedItem
+from services.availability.app.book import Made, Order, OrderedItem
 from services.availability.app.reschedule import NewTime
 from services.availability.domain.booking import (
     LONGEST_PROVISIONAL,
@@ -183,11 +183,13 @@ def answer(booking: Booking) -> bytes:
     return pb.CancelBookingResponse(booking=message(booking)).SerializeToString()
 
 
-def with_token(answered: bytes, key: RequestKey, tokens: ManagementTokens) -> bytes:
+def with_token(made: Made, key: RequestKey, tokens: ManagementTokens) -> bytes:
     """Returns the answer of CreateBooking with the booking's token, which is never stored."""
-    booking_id = pb.CreateBookingResponse.FromString(answered).booking.booking_id
-    token = tokens.issued(key.organization_id, booking_id, FIRST_VERSION)
-    return answered + bytes_field(_TOKEN_FIELD, token.encode())
+    token = made.token
+    if token is None:
+        booking_id = pb.CreateBookingResponse.FromString(made.answer).booking.booking_id
+        token = tokens.issued(key.organization_id, booking_id, FIRST_VERSION)
+    return made.answer + bytes_field(_TOKEN_FIELD, token.encode())
 
 
 def _items(check: FieldCheck, request: pb.CreateBookingRequest) -> tuple[OrderedItem, ...]:

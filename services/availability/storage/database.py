@@ -148,15 +148,24 @@ class Database:
         return await self._tried(work)
 
     async def _tried(self, attempt: Callable[[Connection], Awaitable[T]]) -> T:
+        is_unsure = False
         for number in range(_ATTEMPTS):
-            connection = await self._connection()
+            try:
+                connection = await self._connection()
+            except Overloaded as error:
+                if is_unsure:
+                    raise _unsure() from error
+                raise
             try:
                 return await self._unbroken(self._attempt(connection, attempt))
             except (psycopg.Error, ConnectionLost) as error:
+                is_unsure = is_unsure or isinstance(error, ConnectionLost)
                 if not await self._is_worth_a_retry(error) or number == _ATTEMPTS - 1:
                     told = _told(error)
                     if told is None:
                         raise
+                    if is_unsure and not isinstance(told, StoreUnavailable):
+                        told = _unsure()
                     raise told from error
         raise AssertionError  # the last attempt returned or raised
 
@@ -256,6 +265,14 @@ class Database:
         if self._is_down:
             self._is_down = False
             logger.info("store connected again")
+
+
+def _unsure() -> StoreUnavailable:
+    """Returns what is told once a connection was lost: what it did may have been committed.
+
+    Any other refusal would say that nothing was written.
+    """
+    return StoreUnavailable("the store cannot be reached")
 
 
 def _told(error: Exception) -> Failure | None:

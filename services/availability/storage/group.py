@@ -7,6 +7,7 @@ from hashlib import blake2b
 from itertools import chain
 from typing import Any, Final, LiteralString, NamedTuple
 
+from services.availability.app.port import Answered
 from services.availability.domain.claim import FREE, DayKey, DayState, Inventory
 from services.availability.domain.day_bytes import planes_from_bytes
 from services.availability.domain.day_change import ChangedDay
@@ -20,13 +21,6 @@ from shared.runtime.failure import RequestIdReused
 from shared.slots.quantum import day_date, day_number
 
 _MOST_KNOWN: Final = 500_000
-
-
-class Answered(NamedTuple):
-    """What a claim's caller is told, and whether it was told that before."""
-
-    answer: bytes
-    is_replay: bool = False
 
 
 Outcome = Answered | Exception

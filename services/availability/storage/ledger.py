@@ -6,7 +6,7 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Final, LiteralString
 
-from services.availability.app.port import Noted
+from services.availability.app.port import Answered, Noted
 from services.availability.domain.booking import Booking, Note
 from services.availability.domain.claim import DayKey, DayState
 from services.availability.domain.ledger_claim import (
@@ -21,7 +21,7 @@ from services.availability.domain.refusal import Contended, Kind, NotFound
 from services.availability.domain.request_key import RequestKey
 from services.availability.storage import row
 from services.availability.storage.database import Database
-from services.availability.storage.group import Answer, Answered, replayed
+from services.availability.storage.group import Answer, replayed
 from services.availability.storage.pool import Rebuilding, Resizing
 from services.availability.storage.statement import ANSWER
 from services.availability.storage.writer import Writer, WriterTerms
@@ -82,10 +82,10 @@ class PostgresLedger:
         encode: Callable[[Booking], bytes],
         *,
         is_named: bool = True,
-    ) -> bytes:
+    ) -> Answered:
         """As in the port."""
         claim = CreateClaim(key, booking, note, encode, is_named)
-        return (await self._writer.commit(key.organization_id, claim)).answer
+        return await self._writer.commit(key.organization_id, claim)
 
     async def change(
         self, organization_id: str, key: RequestKey | None, booking_id: str, decision: Decision

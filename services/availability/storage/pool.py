@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any, Final
 
+from services.availability.app.port import Answered
 from services.availability.domain.booking import OCCUPYING, BookingItem
 from services.availability.domain.claim import FREE, DayKey, DayState, Inventory
 from services.availability.domain.ledger_claim import CapacityClaim, Decided, RebuildClaim
@@ -56,7 +57,7 @@ class Resizing:
                 connection, self._key.organization_id, records, changed, days, decided.capacity
             )
         (found,) = await number.fetchall()
-        return Committed([group.Answered(decided.answer)], changed_days(changed, found[0]))
+        return Committed([Answered(decided.answer)], changed_days(changed, found[0]))
 
 
 class Rebuilding:
@@ -95,7 +96,7 @@ class Rebuilding:
         async with connection.pipeline():
             await group.record(connection, org, records)
             await group.finish(connection, org, records, [(key, state)], days)
-        return Committed([group.Answered(decided.answer)], changed_days([(key, state)], number))
+        return Committed([Answered(decided.answer)], changed_days([(key, state)], number))
 
     async def _items(self, connection: Connection, about: dict[str, Any]) -> list[BookingItem]:
         resource_id, day = self._claim.day

@@ -18,12 +18,11 @@ from typing import Final
 
 import psycopg
 
-from services.availability.app.port import Noted
+from services.availability.app.port import Answered, Noted
 from services.availability.domain.ledger_claim import Claim
 from services.availability.domain.refusal import Contended
 from services.availability.storage.database import Database
 from services.availability.storage.group import (
-    Answered,
     Committed,
     Group,
     Outcome,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 import grpc
@@ -249,15 +249,32 @@ class AskedCatalog:
             NotFound: One of them is unknown or deleted.
             StoreUnavailable: The catalog cannot be asked.
         """
-        answers = await asyncio.gather(
-            *(self._resources((organization_id, resource_id)) for resource_id in resource_ids)
-        )
         found = []
-        for answer in answers:
+        for answer in await self._answers(organization_id, resource_ids):
             if not isinstance(answer, ResourceFacts):
                 raise NotFound(*answer)
             found.append(answer)
         return found
+
+    async def known(
+        self, organization_id: str, resource_ids: Sequence[str]
+    ) -> Mapping[str, ResourceFacts]:
+        """Returns what those are, by id, that are resources.
+
+        Raises:
+            StoreUnavailable: The catalog cannot be asked.
+        """
+        answers = await self._answers(organization_id, resource_ids)
+        return {
+            answer.resource_id: answer for answer in answers if isinstance(answer, ResourceFacts)
+        }
+
+    async def _answers(
+        self, organization_id: str, resource_ids: Sequence[str]
+    ) -> Sequence[ResourceFacts | _Missing]:
+        return await asyncio.gather(
+            *(self._resources((organization_id, resource_id)) for resource_id in resource_ids)
+        )
 
     async def _pages(
         self, method: Any, request: Any, missing: _Missing

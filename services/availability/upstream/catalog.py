@@ -150,11 +150,11 @@ class Catalog:
             )
         unknown = mirror.unknown(resource_ids)
         if unknown:
-            asked = await self._second(lambda: self._asked.facts(organization_id, unknown))
+            asked = await self._second(lambda: self._asked.known(organization_id, unknown)) or {}
             mirror = self._newest(organization_id, mirror)
-            if asked is not None:
-                told = mirror.facts(set(resource_ids).difference(unknown))
-                return [*told, *asked]
+            news = {key: asked[key] for key in mirror.unknown(resource_ids) if key in asked}
+            told = mirror.facts(key for key in resource_ids if key not in news)
+            return [*told, *news.values()]
         return mirror.facts(resource_ids)
 
     async def _offering(self, mirror: CatalogMirror, name: OfferingName) -> Offering:
@@ -214,8 +214,12 @@ class Catalog:
         follower = self._followers.get(organization_id)
         if mirror is not None or follower is None:
             return mirror
-        # One that was told before can answer, should this take long.
-        patience = _FILLING_SECONDS if follower.kept() is None else _RESPITE_SECONDS
+        patience = _FILLING_SECONDS
+        if follower.kept() is not None:
+            # It can answer as it is, should this take long.
+            if self._monotonic() < self._ask_from:
+                return None
+            patience = _RESPITE_SECONDS
         await follower.filled(time_remaining(patience))
         return self._live(organization_id)
 

@@ -85,7 +85,7 @@ class Ledger(PostgresLedger):
 
     async def book(self, request: RequestKey, wanted: Booking, answer: bytes) -> bytes:
         """Creates a booking."""
-        return await self.create(request, wanted, Note("ann"), lambda _: answer)
+        return (await self.create(request, wanted, Note("ann"), lambda _: answer)).answer
 
     async def cancel(self, request: RequestKey, booking_id: str) -> bytes:
         """Cancels one."""

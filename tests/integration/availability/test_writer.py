@@ -256,7 +256,9 @@ async def test_a_booking_cancelled_twice_in_one_transaction_is_freed_once(
         await queued(*cancelling, again)
     outcomes = await asyncio.gather(*cancelling, again, return_exceptions=True)
 
-    assert [type(outcome) for outcome in outcomes] == [bytes, InvalidState, bytes]
+    # Whichever of the two came first.
+    assert {type(outcome) for outcome in outcomes[:2]} == {bytes, InvalidState}
+    assert isinstance(outcomes[2], bytes)
     assert await violations(database, organization) == 0
 
 

@@ -104,7 +104,7 @@ def booking(first: int = NOON, stop: int = NOON + 4) -> Booking:
 
 
 async def create(store: Store, key: RequestKey, wanted: Booking, answer: bytes) -> bytes:
-    return await store.create(key, wanted, NOTE, lambda _: answer)
+    return (await store.create(key, wanted, NOTE, lambda _: answer)).answer
 
 
 def counts(url: str) -> list[int]:
