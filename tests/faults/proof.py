@@ -99,7 +99,7 @@ async def cancel_against_move(scene: Scene, rounds: int, seed: int) -> Proof:
     async with scene.recording(servers=2) as recorder:
         for number in range(rounds):
             # Each round has a time of its own.
-            room, quarter = ROOMS[number % len(ROOMS)], 8 + 8 * (number // len(ROOMS) % 300)
+            room, quarter = ROOMS[number % len(ROOMS)], 8 + 16 * (number // len(ROOMS))
             wanted = order(scene, quarter, room)
             await recorder.call("CreateBooking", wanted)
             calls = [

@@ -38,6 +38,7 @@ async def test_cancelling_races_with_moving(scene: Scene) -> None:
     found = await proof.cancel_against_move(scene, 30, seed=1)
 
     assert_clean(found)
+    assert found.outcomes["NOT_FOUND"] == 0
 
 
 async def test_a_killed_database_loses_nothing_that_was_acknowledged(data_folder: Path) -> None:
