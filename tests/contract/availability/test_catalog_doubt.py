@@ -131,6 +131,18 @@ async def test_resources_just_made_are_known(here: Scene) -> None:
     assert pools == {"cases"}
 
 
+async def test_the_resource_that_there_is_not_is_the_one_refused(here: Scene) -> None:
+    await here.owner.resource("studio")
+    await here.settled()
+
+    async with here.untold():
+        await here.owner.resource("cases", pool=True)
+        with pytest.raises(NotFound) as refused:
+            await here.view.pools(here.organization_id, ["studio", "cases", "nothing"])
+
+    assert refused.value.key == "nothing"
+
+
 async def test_what_an_event_type_just_made_books_is_listed(here: Scene) -> None:
     await here.owner.resource("studio")
     await here.settled()
