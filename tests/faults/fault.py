@@ -16,7 +16,7 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from shared.embedded.folder import processes_in
 
 _COMMITTED = b"COMMIT\x00"
-_PAUSE_SECONDS = (0.05, 0.4)
+_PAUSE_SECONDS = (0.1, 0.8)
 
 
 class Cutter:
