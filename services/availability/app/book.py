@@ -133,7 +133,7 @@ class Book:
             expires_at=now + order.provisional if order.provisional is not None else None,
             needs_confirmation=offering.needs_confirmation,
             token_version=FIRST_VERSION,
-            token_hash=self._tokens.hashed(token),
+            token_hash=self._tokens.hashed(token, FIRST_VERSION),
         )
         return booking, token
 

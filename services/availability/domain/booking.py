@@ -151,18 +151,23 @@ class Booking:
 
     def seen_at(self, now: datetime) -> Booking:
         """Returns the booking as everybody sees it at that moment."""
-        return self.ended(now) if self.is_overdue(now) else self
+        if not self.is_overdue(now):
+            return self
+        # Its history has no such event yet, so its revision stays.
+        return replace(self.ended(now), revision=self.revision)
 
     def ended(self, now: datetime) -> Booking:
-        """Returns an overdue booking as the server ends it.
+        """Returns an overdue booking as the server ends it: at the instant at which it was due.
 
         Raises:
             InvalidState: It is not overdue.
         """
-        if not self.is_overdue(now):
+        due_at = self.due_at
+        if due_at is None or now < due_at:
             raise InvalidState(self.state.name)
         provisional = self.state is BookingState.PROVISIONAL
-        return self._moved_on(BookingState.EXPIRED if provisional else BookingState.DECLINED, now)
+        state = BookingState.EXPIRED if provisional else BookingState.DECLINED
+        return self._moved_on(state, max(due_at, self.updated_at))
 
     def confirmed(self, now: datetime) -> Booking:
         """Returns the booking as it is once accepted: pending where it needs a decision yet.

@@ -16,7 +16,8 @@ class ManagementTokens:
     """Makes tokens, and tells whether one is a booking's.
 
     A token is HMAC-SHA-256 over organization, booking and token version. The booking keeps its
-    hash alone: reading the store gives nobody a token. Raising the version makes it void.
+    hash alone: reading the store gives nobody a token. The version is hashed with it: raising it
+    makes the token void.
     """
 
     def __init__(self, key: bytes) -> None:
@@ -28,11 +29,12 @@ class ManagementTokens:
         digest = hmac.digest(self._key, text.encode(), "sha256")
         return urlsafe_b64encode(digest).rstrip(b"=").decode()
 
-    def hashed(self, token: str) -> bytes:
+    def hashed(self, token: str, version: int) -> bytes:
         """Returns what is stored of a token."""
-        return sha256(token.encode()).digest()
+        return sha256(f"{version}\0{token}".encode()).digest()
 
     def matches(self, booking: Booking, token: str) -> bool:
         """Tells whether a token is good for a booking, in a time that does not depend on it."""
-        known = booking.token_hash if booking.token_version else b""
-        return hmac.compare_digest(self.hashed(token), known)
+        # A booking without a token has an empty hash, which no token has.
+        hashed = self.hashed(token, booking.token_version)
+        return hmac.compare_digest(hashed, booking.token_hash)
