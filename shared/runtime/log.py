@@ -11,6 +11,8 @@ from typing import Any
 
 request_id: ContextVar[str] = ContextVar("holdfast_log_request_id", default="")
 
+# Made once: ``dumps`` would make one for each line.
+_JSON = json.JSONEncoder(default=str)
 _STANDARD = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime", "taskName"}
 
 
@@ -40,11 +42,13 @@ class JsonFormatter(logging.Formatter):
         line |= {key: value for key, value in vars(record).items() if key not in _STANDARD}
         if record.exc_info:
             line["exception"] = self.formatException(record.exc_info)
-        return json.dumps(line, default=str)
+        return _JSON.encode(line)
 
 
 def configure(service: str, level: str) -> None:
     """Sends every log of this process to stderr as JSON lines."""
+    # What no line has need not be found out for each of them.
+    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonFormatter(service))
     logging.basicConfig(level=level, handlers=[handler], force=True)

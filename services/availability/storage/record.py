@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 from services.availability.domain.booking import Booking
 from services.availability.domain.claim import DayKey, DayState
@@ -16,6 +16,8 @@ from shared.slots import bitmap
 from shared.slots.quantum import day_date
 
 Record = dict[str, Any]
+
+_JSON: Final = json.JSONEncoder(separators=(",", ":"))
 
 
 @dataclass(slots=True)
@@ -100,7 +102,7 @@ def day_records(states: Iterable[tuple[DayKey, DayState]]) -> list[Record]:
 
 def written(rows: Sequence[Record]) -> str:
     """Returns rows as the JSON that a statement reads them from."""
-    return json.dumps(rows, separators=(",", ":"))
+    return _JSON.encode(rows)
 
 
 def array(values: Iterable[object]) -> str:
