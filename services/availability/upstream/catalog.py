@@ -78,7 +78,7 @@ class Catalog:
             return await self._offering(mirror, name)
         return await self._either(
             name.organization_id,
-            lambda: self._asked.offering(name),
+            lambda: self._told(name),
             lambda mirror: mirror.offering(name),
         )
 
@@ -157,6 +157,14 @@ class Catalog:
             return [*told, *news.values()]
         return mirror.facts(resource_ids)
 
+    async def _told(self, name: OfferingName) -> Offering:
+        """Asks for an offering where there is no mirror yet, or none that counts."""
+        found = await self._asked.dated(name)
+        follower = self._followers.get(name.organization_id)
+        if follower is not None and found.version > follower.asked_version:
+            follower.asked_version = found.version
+        return found.offering
+
     async def _offering(self, mirror: CatalogMirror, name: OfferingName) -> Offering:
         """Answers by the mirror, unless the catalog knows better of what cannot be booked."""
         try:
@@ -232,7 +240,10 @@ class Catalog:
                 self._follow(organization_id)
             return None
         follower.used_at = now
-        return follower.mirror if now < follower.live_until else None
+        mirror = follower.mirror
+        if mirror is None or now >= follower.live_until or mirror.version < follower.asked_version:
+            return None
+        return mirror
 
     async def _either(
         self,

@@ -49,6 +49,8 @@ class CatalogFollower:
         mirror: None until a whole state was told.
         live_until: By the monotonic clock, until when the mirror is as new as the catalog,
             unless the stream breaks before.
+        asked_version: The revision of what was answered by asking meanwhile. A mirror of an
+            earlier one does not count yet: what was told must not be taken back.
         told_at: When the last message came, or of the question that opened the watch.
         used_at: When somebody last asked.
     """
@@ -78,6 +80,7 @@ class CatalogFollower:
         """
         self.mirror: CatalogMirror | None = None
         self.live_until = _NEVER
+        self.asked_version = 0
         self.told_at = self.used_at = monotonic()
         self._request = watch_pb2.WatchCatalogRequest(organization_id=organization_id)
         self._watch = watch
@@ -156,6 +159,7 @@ class CatalogFollower:
                 return
             self.mirror, self._partial = self._partial, None
             if told.event == WATCH_EVENT_RESET:
+                self.asked_version = 0
                 self._outdated()
         elif self.mirror is None:
             raise ValueError("changes came before a state")
@@ -166,10 +170,13 @@ class CatalogFollower:
             self._removed(self._request.organization_id, told.removed)
         else:
             self.mirror.version = told.version
+            # Nothing happened for seconds: what the mirror lacks by now was lost.
+            self.asked_version = 0
         self._request.resume_token = told.resume_token
         self.told_at = self._monotonic()
         self.live_until = self.told_at + _SILENCE_SECONDS
-        self._decided.set()
+        if self.mirror.version >= self.asked_version:
+            self._decided.set()
 
     def _judged(self, error: grpc.aio.AioRpcError) -> float:
         """Returns how long to wait at most before another try."""

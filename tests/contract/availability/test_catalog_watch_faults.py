@@ -9,14 +9,16 @@ from typing import Any
 
 import grpc
 import pytest
+from google.protobuf.duration_pb2 import Duration
 
-from holdfast.catalog.v1 import offering_pb2, resource_pb2, watch_pb2
+from holdfast.catalog.v1 import event_type_pb2, offering_pb2, resource_pb2, watch_pb2
 from holdfast.common.v1.watch_pb2 import (
     WATCH_EVENT_BOOKMARK,
     WATCH_EVENT_CHANGES,
     WATCH_EVENT_SNAPSHOT,
     WatchEvent,
 )
+from services.availability.domain.offering import OfferingName
 from services.availability.domain.refusal import NotFound
 from services.availability.upstream.catalog import Catalog
 from tests.contract.availability.mirror_world import Clock, eventually
@@ -25,21 +27,35 @@ Told = watch_pb2.WatchCatalogResponse
 
 
 class ScriptedCatalog:
-    """Tells each watch what is next in the script, and then nothing until it is ended."""
+    """Tells each watch what is next in the script, and then nothing until it is ended.
 
-    def __init__(self, *streams: list[Told]) -> None:
+    Attributes:
+        offered: Answers whoever asks for an offering.
+    """
+
+    def __init__(self, *streams: list[Told | asyncio.Event]) -> None:
         self.streams = list(streams)
         self.tokens: list[bytes] = []
         self.asked = 0
+        self.offered: offering_pb2.Offering | None = None
 
     async def watch(self, request: Any, context: Any) -> None:
         self.tokens.append(request.resume_token)
         script = self.streams.pop(0) if self.streams else []
         for told in script:
-            await context.write(told)
+            if isinstance(told, asyncio.Event):
+                await told.wait()
+            else:
+                await context.write(told)
         if self.streams:
             await context.abort(grpc.StatusCode.UNAVAILABLE, "cut")
         await asyncio.Event().wait()
+
+    async def offer(self, request: Any, context: Any) -> Any:
+        if self.offered is None:
+            return await self.get(request, context)
+        self.asked += 1
+        return offering_pb2.GetOfferingResponse(offering=self.offered)
 
     async def get(self, request: Any, context: Any) -> Any:
         self.asked += 1
@@ -60,7 +76,9 @@ async def looking_at(script: ScriptedCatalog, clock: Clock | None = None) -> Asy
             script.get, resource_pb2.GetResourceRequest.FromString
         ),
         "GetOffering": grpc.unary_unary_rpc_method_handler(
-            script.get, offering_pb2.GetOfferingRequest.FromString
+            script.offer,
+            offering_pb2.GetOfferingRequest.FromString,
+            offering_pb2.GetOfferingResponse.SerializeToString,
         ),
     }
     service = "holdfast.catalog.v1.CatalogService"
@@ -172,3 +190,51 @@ async def test_a_watch_that_hangs_does_not_count_as_news() -> None:
             await view.require_resources("org", ["a"])
 
         assert script.asked == asked + 1
+
+
+async def test_a_mirror_older_than_an_answer_given_does_not_count_yet() -> None:
+    is_over = asyncio.Event()
+    older = studio_for(minutes=30)
+    script = ScriptedCatalog(
+        [
+            told(
+                WATCH_EVENT_SNAPSHOT,
+                1,
+                "studio",
+                event_types=[older],
+                links=[watch_pb2.CatalogLink(event_type_id="session", resource_id="studio")],
+            ),
+            is_over,
+            # So it is when the catalog lost what it had answered by.
+            told(WATCH_EVENT_BOOKMARK, 1),
+        ]
+    )
+    script.offered = offering_pb2.Offering(
+        resource=resource_pb2.Resource(resource_id="studio", active=True, time_zone="UTC"),
+        event_type=studio_for(minutes=60),
+        linked=True,
+        version=2,
+    )
+
+    async def lengths() -> list[int]:
+        found = await view.offering(OfferingName("org", "studio", "session"))
+        return [int(length.total_seconds()) // 60 for length in found.rules.durations]
+
+    async def is_told() -> bool:
+        return view._followers["org"].mirror is not None
+
+    async def is_live() -> bool:
+        return await lengths() == [30]
+
+    async with looking_at(script) as view:
+        assert await lengths() == [60]
+        await eventually(is_told)
+        assert await lengths() == [60]
+        is_over.set()
+        await eventually(is_live)
+
+
+def studio_for(*, minutes: int) -> event_type_pb2.EventType:
+    return event_type_pb2.EventType(
+        event_type_id="session", active=True, duration_options=[Duration(seconds=60 * minutes)]
+    )
