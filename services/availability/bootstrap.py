@@ -29,6 +29,7 @@ from services.availability.app.reschedule import Reschedule
 from services.availability.app.verify import Verify
 from services.availability.app.watch_bookings import WatchBookings
 from services.availability.app.watch_days import WatchDays
+from services.availability.domain.booking import Booking
 from services.availability.domain.day_change import ChangedDay
 from services.availability.rpc import booking_codec, inventory_codec
 from services.availability.rpc.booking_servicer import BookingServicer
@@ -94,6 +95,7 @@ async def wired(settings: AvailabilitySettings) -> AsyncIterator[Service]:
             settings.catalog_address,
             fresh_seconds=settings.catalog_fresh_seconds,
             stale_seconds=settings.catalog_stale_seconds,
+            timeout_seconds=settings.catalog_timeout_seconds,
         )
         stack.push_async_callback(catalog.close)
         feed = DayFeed(PostgresFeed(following), PostgresDays(database), settings.day_terms())
@@ -202,9 +204,13 @@ def _availability(parts: _Parts) -> AvailabilityServicer:
 
 def _booking(parts: _Parts) -> BookingServicer:
     settings, database, catalog, _, _, events, ledger = parts
-    clock, tokens, answer = settings.clock(), settings.management_tokens(), booking_codec.answer
+    clock, tokens = settings.clock(), settings.management_tokens()
     bookings, history = PostgresBookings(database), PostgresHistory(database)
     allowed = settings.administration
+
+    def answer(booking: Booking) -> bytes:
+        # What is overdue the moment it is made has ended for everybody.
+        return booking_codec.answer(booking.seen_at(clock.now()))
 
     def moving(move: transition.Move) -> transition.Transition:
         return transition.Transition(move, ledger, clock, tokens, answer)

@@ -29,7 +29,14 @@ class AvailabilitySettings(ServerSettings):
     )
     catalog_address: str = Field(description="host:port of the catalog, or another gRPC target")
     catalog_fresh_seconds: float = Field(
-        default=1.0, ge=0, le=60, description="until a change in the catalog is noticed"
+        default=1.0,
+        ge=0,
+        le=60,
+        description="how long an answer counts while the catalog is not followed; 0 asks it every"
+        " time and never follows it",
+    )
+    catalog_timeout_seconds: float = Field(
+        default=1.0, gt=0, le=60, description="how long an answer of the catalog is waited for"
     )
     redis_url: str | None = Field(
         default=None,

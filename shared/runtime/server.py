@@ -31,6 +31,7 @@ TIME_KEY = "x-holdfast-time"
 
 _SERVING = health_pb2.HealthCheckResponse.SERVING
 _MAX_MESSAGE_BYTES = 4 * 1024 * 1024
+_MOST_PENDING = 20_000
 
 logger = logging.getLogger("holdfast.server")
 
@@ -93,6 +94,9 @@ async def started(settings: SettingsT, wired: Wiring[SettingsT]) -> AsyncIterato
             options=[
                 ("grpc.so_reuseport", 0),  # else a second server shares the port silently
                 ("grpc.max_receive_message_length", _MAX_MESSAGE_BYTES),
+                # Beyond its own limit of 1,000 gRPC cancels calls without a word: ours refuses.
+                ("grpc.server.max_pending_requests", _MOST_PENDING),
+                ("grpc.server.max_pending_requests_hard_limit", 2 * _MOST_PENDING),
                 ("grpc.keepalive_permit_without_calls", 1),
                 # A watcher that vanished without a word is noticed, and its stream ended.
                 ("grpc.keepalive_time_ms", 20_000),

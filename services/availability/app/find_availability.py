@@ -116,6 +116,8 @@ class FindAvailability:
         self._offerings = offerings
         self._indexes = indexes
         self._clock = clock
+        # One at a time: between two parts of it the loop's other work gets its turn.
+        self._turns = asyncio.Semaphore(1)
 
     async def __call__(self, query: FindQuery) -> Found:
         """Returns the resources with the earliest starts: by first start, then id.
@@ -148,12 +150,13 @@ class FindAvailability:
         search = _Search(frame, view, query)
         offered = _Offered(frame, rules, query.duration, starts)
         own = slots[len(names) :]
-        for first in range(0, len(own) if starts else 0, _LANES_AT_ONCE):
-            some = slice(first, first + _LANES_AT_ONCE)
-            lanes = [offered(schedule) for schedule in candidates.schedules[some]]
-            search.add(candidates.resource_ids[some], own[some], lanes)
-            await asyncio.sleep(0)
-        return await search.found()
+        async with self._turns:
+            for first in range(0, len(own) if starts else 0, _LANES_AT_ONCE):
+                some = slice(first, first + _LANES_AT_ONCE)
+                lanes = [offered(schedule) for schedule in candidates.schedules[some]]
+                search.add(candidates.resource_ids[some], own[some], lanes)
+                await asyncio.sleep(0)
+            return await search.found()
 
     async def _candidates(self, query: FindQuery) -> tuple[BookingRules, _Candidates]:
         any_time = BookingRules(durations=(query.duration,))

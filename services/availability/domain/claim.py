@@ -68,7 +68,7 @@ class Inventory:
 
         Args:
             days: Every day that claims may touch, locked.
-            capacities: Units of each pool among them.
+            capacities: Units of each pool among them, whose days are counted.
         """
         self._days = dict(days)
         self._capacities = dict(capacities)
@@ -77,6 +77,12 @@ class Inventory:
     def has(self, keys: Iterable[DayKey]) -> bool:
         """Tells whether it knows all of the days."""
         return all(key in self._days for key in keys)
+
+    def has_uncounted(self, keys: Iterable[DayKey]) -> bool:
+        """Tells whether a day has a counter, but its resource no capacity that is locked."""
+        return any(
+            self._days[key].taken and key.resource_id not in self._capacities for key in keys
+        )
 
     def state(self, key: DayKey) -> DayState:
         """Returns a day as it is now."""
@@ -98,7 +104,7 @@ class Inventory:
         """Counts items that nothing is in the way of."""
         self._put_all(
             self._counted(item, key, counter.add(self._days[key].counted, mask, item.units))
-            if item.is_pool
+            if self._is_counted(item)
             else (key, self._days[key]._replace(busy=self._days[key].busy | mask))
             for item, key, mask in _parts(items)
         )
@@ -111,7 +117,7 @@ class Inventory:
         """
         self._put_all(
             self._counted(item, key, counter.subtract(self._days[key].counted, mask, item.units))
-            if item.is_pool
+            if self._is_counted(item)
             else (key, self._days[key]._replace(busy=self._days[key].busy & ~mask))
             for item, key, mask in _parts(items)
         )
@@ -131,6 +137,10 @@ class Inventory:
     def mark_anew(self, key: DayKey, busy: int) -> None:
         """Sets the bitmap of a day of another resource, whatever it was."""
         self._put_all([(key, self._days[key]._replace(busy=busy, taken=()))])
+
+    def _is_counted(self, item: BookingItem) -> bool:
+        # What was booked of a pool before there were counters says nothing of one.
+        return item.is_pool or item.resource_id in self._capacities
 
     def _counted(self, item: BookingItem, key: DayKey, planes: Planes) -> tuple[DayKey, DayState]:
         busy = counter.reaching(planes, self.capacity(item.resource_id))

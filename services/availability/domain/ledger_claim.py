@@ -13,6 +13,7 @@ from services.availability.domain.claim import (
     DayKey,
     DayState,
     Inventory,
+    Taken,
     refusal,
     touched,
 )
@@ -104,8 +105,18 @@ class CreateClaim:
 
     @property
     def pools(self) -> set[str]:
-        """The capacities to lock."""
+        """The resources that are pools: each has a capacity."""
         return _pools(self.booking.items)
+
+    @property
+    def resources(self) -> set[str]:
+        """The resources that may have a capacity to lock."""
+        return self.pools
+
+    @property
+    def new_id(self) -> str:
+        """The id that somebody else may want to give to a booking; empty for none."""
+        return self.booking.booking_id if self.is_named else ""
 
     def decide(self, view: View) -> Decided:
         """Takes the booking's time.
@@ -127,9 +138,9 @@ class CreateClaim:
             )
         if taken := view.inventory.in_the_way(booking.items):
             raise refusal(taken)
+        change = Change(booking, Event.CREATED, self.note, self.encode(booking))
         view.inventory.take(booking.items)
         view.bookings[booking.booking_id] = booking
-        change = Change(booking, Event.CREATED, self.note, self.encode(booking))
         return Decided(change.answer, change, is_new=True, kind=change.event)
 
 
@@ -142,7 +153,7 @@ class ChangeClaim:
         booking: As it was read when the claim was prepared.
         decision: What is to become of it.
         days: The days to lock: those that the decision touched then.
-        pools: The capacities to lock.
+        pools: The resources that are known as pools.
     """
 
     key: RequestKey | None
@@ -150,6 +161,16 @@ class ChangeClaim:
     decision: Decision
     days: set[DayKey]
     pools: set[str]
+
+    @property
+    def resources(self) -> set[str]:
+        """The resources that may have a capacity to lock."""
+        return {key.resource_id for key in self.days}
+
+    @property
+    def new_id(self) -> str:
+        """None: it creates nothing."""
+        return ""
 
     @classmethod
     def prepared(cls, key: RequestKey | None, booking: Booking, decision: Decision) -> ChangeClaim:
@@ -196,8 +217,15 @@ class ChangeClaim:
     @staticmethod
     def _move(inventory: Inventory, old: Iterable[BookingItem], new: Iterable[BookingItem]) -> None:
         _require_known(inventory, [*old, *new])
+        kept = _held(old, new)
         inventory.release(old)
-        if taken := inventory.in_the_way(new):
+        # What it holds already it may keep, even in a pool that has shrunk since.
+        taken = [
+            Taken(key, quanta)
+            for key, found in inventory.in_the_way(new)
+            if (quanta := found & ~kept.get(key, 0))
+        ]
+        if taken:
             inventory.take(old)
             raise refusal(taken)
         inventory.take(new)
@@ -260,9 +288,21 @@ def _pools(items: Iterable[BookingItem]) -> set[str]:
 
 
 def _require_known(inventory: Inventory, items: Iterable[BookingItem]) -> None:
-    # A pool's capacity is locked with its days.
-    if not inventory.has(touched(items)):
+    # A pool's capacity is locked with its days; one that has been made meanwhile was not.
+    keys = touched(items)
+    if not inventory.has(keys) or inventory.has_uncounted(keys):
         raise Outdated
+
+
+def _held(old: Iterable[BookingItem], new: Iterable[BookingItem]) -> dict[DayKey, int]:
+    """Returns the quanta of which the old items hold as many units as the new ones want."""
+    wanted = {item.resource_id: item.units for item in new}
+    return {
+        DayKey(item.resource_id, day): mask
+        for item in old
+        if item.units >= wanted.get(item.resource_id, 0)
+        for day, mask in item.occupancy.masks()
+    }
 
 
 def _left(day: int, present: int) -> int:

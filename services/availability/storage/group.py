@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Collection, Container, Iterable, Mapping, Sequence
 from hashlib import blake2b
 from itertools import chain
-from typing import Any, Final, LiteralString, NamedTuple
+from typing import Any, LiteralString, NamedTuple
 
 from services.availability.app.port import Answered
 from services.availability.domain.claim import FREE, DayKey, DayState, Inventory
 from services.availability.domain.day_bytes import planes_from_bytes
 from services.availability.domain.day_change import ChangedDay
-from services.availability.domain.ledger_claim import ChangeClaim, Claim, CreateClaim, View
+from services.availability.domain.ledger_claim import ChangeClaim, Claim, View
 from services.availability.domain.request_key import RequestKey
 from services.availability.storage import statement
 from services.availability.storage.database import Row
@@ -19,9 +19,6 @@ from services.availability.storage.record import Records, array, day_records, wr
 from services.availability.storage.session import Connection
 from shared.runtime.failure import RequestIdReused
 from shared.slots.quantum import day_date, day_number
-
-_MOST_KNOWN: Final = 500_000
-
 
 Outcome = Answered | Exception
 """What a claim came to: an exception is its refusal."""
@@ -42,20 +39,30 @@ class Committed(NamedTuple):
 class Group:
     """Claims of one organization that are decided and committed together."""
 
-    def __init__(self, organization_id: str, claims: Sequence[Claim], known: set[str]) -> None:
+    def __init__(
+        self,
+        organization_id: str,
+        claims: Sequence[Claim],
+        known: set[str],
+        *,
+        is_impatient: bool = False,
+    ) -> None:
         """Begins.
 
         Args:
             organization_id: Whose claims.
             claims: To decide, in this order.
             known: Pools that have a capacity row for certain; those that get one are added.
+            is_impatient: Whether it waits for no lock: it failed before, and others wait.
         """
         self._organization_id = organization_id
         self._claims = claims
         self._known = known
+        self._is_impatient = is_impatient
         self._days = sorted({day for claim in claims for day in claim.days})
         self._stored: Mapping[DayKey, DayState] = {}
         self._pools = sorted({name for claim in claims for name in claim.pools})
+        self._resources = sorted({name for claim in claims for name in claim.resources})
 
     async def __call__(self, connection: Connection) -> Committed:
         """Runs the transaction: two round trips, or one where every claim is refused.
@@ -65,6 +72,8 @@ class Group:
         """
         async with connection.pipeline():
             await connection.execute("begin")
+            if self._is_impatient:
+                await connection.execute(statement.IMPATIENT)
             answers, view = await self._lock(connection)
             outcomes, records = self._decide(answers, view)
             changed = [(key, view.inventory.state(key)) for key in sorted(view.inventory.changed)]
@@ -76,27 +85,24 @@ class Group:
             else:
                 await connection.execute(statement.UNWRITTEN)
                 await connection.execute("commit")
-        # Left only when the commit was heard of.
-        self._known.update(self._pools)
         if number is None:
             return Committed(outcomes, ())
+        # Durable by now: the pipeline was left only when the commit was heard of.
+        self._known.update(self._pools)
         (found,) = await number.fetchall()
         return Committed(outcomes, changed_days(changed, found[0]))
 
     async def _lock(self, connection: Connection) -> tuple[dict[tuple[str, str], Answer], View]:
         org = self._organization_id
         keys = [claim.key for claim in self._claims if claim.key is not None]
-        created = [
-            claim.booking.booking_id
-            for claim in self._claims
-            if isinstance(claim, CreateClaim) and claim.is_named
-        ]
+        named = [claim.new_id for claim in self._claims if claim.new_id]
         changed = {
             claim.booking.booking_id for claim in self._claims if isinstance(claim, ChangeClaim)
         }
         ask = _Asking(connection, org)
-        if keys:
-            await ask(statement.LOCK_KEYS, locks=array(sorted(set(map(lock_number, keys)))))
+        locks = {lock_number(*key[:3]) for key in keys} | {lock_number(org, name) for name in named}
+        if locks:
+            await ask(statement.LOCK_KEYS, locks=array(sorted(locks)))
         answers = await ask.maybe(
             keys,
             statement.ANSWERS,
@@ -104,7 +110,7 @@ class Group:
             requests=array(key.request_id for key in keys),
         )
         revisions = await ask.maybe(changed, statement.LOCK_BOOKINGS, ids=array(sorted(changed)))
-        namesakes = await ask.maybe(created, statement.NAMESAKES, ids=array(created))
+        namesakes = await ask.maybe(named, statement.NAMESAKES, ids=array(named))
         capacities = await self._lock_capacities(ask)
         days = await ask.maybe(self._days, statement.LOCK_DAYS, **day_arrays(self._days))
         found = {
@@ -125,7 +131,7 @@ class Group:
         if new := [name for name in self._pools if name not in self._known]:
             await ask(statement.MAKE_CAPACITIES, resources=array(new))
         return await ask.maybe(
-            self._pools, statement.SHARE_CAPACITIES, resources=array(self._pools)
+            self._resources, statement.SHARE_CAPACITIES, resources=array(self._resources)
         )
 
     def _decide(
@@ -257,10 +263,12 @@ def replayed(key: RequestKey, given: Answer) -> Outcome:
     return Answered(given.answer, is_replay=True)
 
 
-def lock_number(key: RequestKey) -> int:
-    """Returns the number by which a request key is locked. Two keys may share one."""
-    text = f"{key.organization_id}\0{key.method}\0{key.request_id}"
-    digest = blake2b(text.encode(), digest_size=8).digest()
+def lock_number(*names: str) -> int:
+    """Returns the number by which something that has no row yet is locked.
+
+    Two of them may share one: then they wait for one another, and no more.
+    """
+    digest = blake2b("\0".join(names).encode(), digest_size=8).digest()
     return int.from_bytes(digest, "big", signed=True)
 
 

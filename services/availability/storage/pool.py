@@ -121,7 +121,7 @@ def _about(organization_id: str, resource_id: str) -> dict[str, Any]:
 
 
 async def _answered(connection: Connection, key: RequestKey) -> group.Outcome | None:
-    await connection.execute(statement.LOCK_KEYS, {"locks": array([group.lock_number(key)])})
+    await connection.execute(statement.LOCK_KEYS, {"locks": array([group.lock_number(*key[:3])])})
     named = {"org": key.organization_id, "method": key.method, "request": key.request_id}
     for content_hash, answer in await _rows(connection, statement.ANSWER, named):
         return group.replayed(key, Answer(content_hash, answer))

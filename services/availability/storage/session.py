@@ -15,7 +15,7 @@ from shared.runtime.postgres import DURABILITY, parse_url, require_durability
 Connection = psycopg.AsyncConnection[tuple[Any, ...]]
 
 _CONNECT_SECONDS: Final = 2
-_LOCK_SHARE: Final = 0.8
+_LOCK_SHARE: Final = 0.2
 # Statements look rows up by key. Plans are made once, perhaps while tables are still empty: they
 # must not be the ones that only suit empty tables.
 _LOOKUPS_ONLY: Final = {
@@ -52,8 +52,11 @@ def options_for(url: str, statement: timedelta, *, lookups_only: bool) -> dict[s
         "default_transaction_isolation": "read\\ committed",
         "jit": "off",
         "statement_timeout": f"{statement // timedelta(milliseconds=1)}",
-        # Below the other: whoever waits for a lock is told that, not that the store is slow.
+        # Transactions hold locks for milliseconds: who waits for longer waits for something that
+        # is stuck, and others wait behind it.
         "lock_timeout": f"{statement * _LOCK_SHARE // timedelta(milliseconds=1)}",
+        # A server that froze in the midst of a transaction must not keep the others from its rows.
+        "idle_in_transaction_session_timeout": f"{statement // timedelta(milliseconds=1)}",
         "timezone": "UTC",
     } | (_LOOKUPS_ONLY if lookups_only else {})
     settings = " ".join(f"-c {name}={value}" for name, value in session.items())

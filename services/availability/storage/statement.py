@@ -1,8 +1,9 @@
 """The statements of a ledger transaction, in the order in which they lock.
 
 Request keys, booking rows, capacity rows, day rows, and the organization's feed last: each
-bytewise, so that no two transactions wait for one another. A request key is locked by its hash
-before anything is read, and its row written at the end: a refusal leaves nothing behind.
+bytewise, so that no two transactions wait for one another. A request key, and an id that a caller
+chose for a booking, is locked by its hash before anything is read, and its row written at the
+end: a refusal leaves nothing behind.
 
 READ COMMITTED: each statement sees what was committed before it began, and a row that it locks
 as it is once the lock is held. What is read beside a locked row (a booking's items, say) may be
@@ -18,6 +19,8 @@ a row that is locked already. The arrays of days are sorted: so are their locks.
 from __future__ import annotations
 
 from typing import Final, LiteralString
+
+IMPATIENT: Final[LiteralString] = "set local lock_timeout to '100ms'"
 
 LOCK_KEYS: Final[LiteralString] = """
 select pg_advisory_xact_lock(k) from unnest(%(locks)s::bigint[]) as k
@@ -92,7 +95,7 @@ where i.organization_id = %(org)s and i.resource_id = %(resource)s
   and i.first_quantum < %(stop)s and i.stop_quantum > %(first)s and b.state = any(%(states)s)
 """
 
-# Rows that nobody else can have made yet: their order is nobody's business.
+# Rows whose keys are locked, or that nobody else can make: their order is nobody's business.
 RECORD: Final[LiteralString] = """
 with made as (
   insert into bookings (organization_id, booking_id, kind, state, revision, sequence,
@@ -142,9 +145,9 @@ where b.ctid = o.place
 
 MOVE_ITEMS: Final[LiteralString] = """
 update booking_items i set units = r.units, first_quantum = r.first, stop_quantum = r.stop,
-  start_time = r.start
+  start_time = r.start, pool = r.pool
 from json_to_recordset(%(rows)s::json) as r (id text, ordinal smallint, units int, first int,
-  stop int, start timestamptz)
+  stop int, start timestamptz, pool boolean)
 cross join lateral (
   select ctid as place from booking_items
   where organization_id = %(org)s and booking_id = r.id and ordinal = r.ordinal offset 0

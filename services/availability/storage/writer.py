@@ -50,6 +50,25 @@ class _Waiting:
 
 
 @dataclass(slots=True)
+class _Queue:
+    """The claims of an organization.
+
+    Attributes:
+        fresh: Those that came since, in their order.
+        suspects: Those of a group that could not be committed: each is tried alone.
+        is_suspects_turn: Whether one of them is next: they and the others take turns, so that
+            nobody waits long behind what is stuck.
+    """
+
+    fresh: deque[_Waiting] = field(default_factory=deque)
+    suspects: deque[_Waiting] = field(default_factory=deque)
+    is_suspects_turn: bool = False
+
+    def __bool__(self) -> bool:
+        return bool(self.fresh or self.suspects)
+
+
+@dataclass(slots=True)
 class WriterTerms:
     """How claims are grouped.
 
@@ -61,7 +80,7 @@ class WriterTerms:
 
     most_waiting: int = 4_096
     at_once: int = 4
-    most_claims: int = MOST_ROWS
+    most_claims: int = MOST_ROWS // 2
 
 
 @dataclass(slots=True, eq=False)
@@ -80,7 +99,7 @@ class Writer:
     terms: WriterTerms = field(default_factory=WriterTerms)
     # Pools with a capacity row, by organization; rows are never deleted.
     _pools: defaultdict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
-    _queues: dict[str, deque[_Waiting]] = field(default_factory=dict)
+    _queues: dict[str, _Queue] = field(default_factory=dict)
     _ready: deque[str] = field(default_factory=deque)
     waiting: int = field(default=0, init=False)
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
@@ -102,10 +121,9 @@ class Writer:
         queue = self._queues.get(organization_id)
         if queue is None:
             # Nothing of this organization is on its way: the claim need not wait.
-            self._queues[organization_id] = deque([waiting])
+            queue = self._queues[organization_id] = _Queue()
             self._ready.append(organization_id)
-        else:
-            queue.append(waiting)
+        queue.fresh.append(waiting)
         self.waiting += 1
         self._start()
         return await waiting.future
@@ -147,49 +165,57 @@ class Writer:
         """Commits one group; organizations take turns."""
         queue = self._queues[organization_id]
         try:
-            if group := self._taken(queue):
-                await self._commit(organization_id, group)
+            is_suspect = bool(queue.suspects) and (queue.is_suspects_turn or not queue.fresh)
+            queue.is_suspects_turn = not is_suspect
+            most = 1 if is_suspect else self.terms.most_claims
+            if group := self._taken(queue.suspects if is_suspect else queue.fresh, most):
+                await self._commit(organization_id, queue, group, is_suspect=is_suspect)
         finally:
             if queue:
                 self._ready.append(organization_id)
             else:
                 del self._queues[organization_id]
 
-    def _taken(self, queue: deque[_Waiting]) -> list[_Waiting]:
+    def _taken(self, claims: deque[_Waiting], most: int) -> list[_Waiting]:
         group: list[_Waiting] = []
         rows = 0
         now = asyncio.get_running_loop().time()
-        while queue and len(group) < self.terms.most_claims:
-            waiting = queue[0]
-            rows += len(waiting.claim.days)
-            if group and rows > MOST_ROWS:
+        while claims and len(group) < most:
+            waiting = claims[0]
+            more = len(waiting.claim.days)
+            if group and rows + more > MOST_ROWS:
                 break
-            queue.popleft()
+            claims.popleft()
             self.waiting -= 1
             if waiting.future.done():
-                rows -= len(waiting.claim.days)  # its caller has left
-            elif waiting.deadline <= now:
-                rows -= len(waiting.claim.days)
+                continue  # its caller has left
+            if waiting.deadline <= now:
                 waiting.future.set_exception(DeadlinePassed())
-            else:
-                group.append(waiting)
+                continue
+            rows += more
+            group.append(waiting)
         return group
 
-    async def _commit(self, organization_id: str, group: Sequence[_Waiting]) -> None:
+    async def _commit(
+        self,
+        organization_id: str,
+        queue: _Queue,
+        group: Sequence[_Waiting],
+        *,
+        is_suspect: bool,
+    ) -> None:
         claims = [waiting.claim for waiting in group]
+        work = Group(organization_id, claims, self._pools[organization_id], is_impatient=is_suspect)
         try:
-            committed = await self._run(
-                organization_id,
-                Group(organization_id, claims, self._pools[organization_id]),
-            )
+            committed = await self._run(organization_id, work)
         except Exception as error:  # noqa: BLE001  # told to whom it concerns
             if len(group) > 1 and isinstance(error, psycopg.Error | Contended):
                 logger.warning(
                     "a group is committed one by one",
                     extra={"claims": len(group), "cause": type(error).__name__},
                 )
-                for waiting in group:
-                    await self._commit(organization_id, [waiting])
+                queue.suspects.extend(group)
+                self.waiting += len(group)
                 return
             outcomes: Sequence[Outcome] = [error] * len(group)
         else:

@@ -29,9 +29,6 @@ from shared.runtime.status import DETAILS_KEY
 _MOST_REMEMBERED: Final = 20_000
 # One may hold thousands.
 _MOST_LISTS: Final = 16
-# Not the time the caller has left: the question may stand for many callers, each of whom waits
-# no longer than their own deadline, and its answer serves those who come next.
-_PATIENCE_SECONDS: Final = 1.0
 _PAGE_SIZE: Final = 1_000
 # Questions that one listing asks at a time.
 _ASKED_TOGETHER: Final = 32
@@ -57,6 +54,7 @@ class AskedCatalog:
         stub: catalog_pb2_grpc.CatalogServiceStub,
         *,
         fresh_seconds: float,
+        timeout_seconds: float,
         monotonic: Callable[[], float],
     ) -> None:
         """Asks nothing yet.
@@ -64,9 +62,13 @@ class AskedCatalog:
         Args:
             stub: Of the catalog.
             fresh_seconds: How long an answer counts.
-            monotonic: The clock of that.
+            timeout_seconds: How long one is waited for. Not the time a caller has left: the
+                question may stand for many, each of whom waits no longer than their own
+                deadline, and its answer serves those who come next.
+            monotonic: The clock of freshness.
         """
         self._stub = stub
+        self._timeout_seconds = timeout_seconds
         self._offerings = Memory(
             self._ask_offering,
             fresh_seconds=fresh_seconds,
@@ -175,7 +177,7 @@ class AskedCatalog:
     async def _ask_offering(self, name: OfferingName) -> DatedOffering | _Missing:
         request = offering_pb2.GetOfferingRequest(**name._asdict())
         try:
-            answer = await self._stub.GetOffering(request, **_call_options())
+            answer = await self._stub.GetOffering(request, **self._options())
         except grpc.aio.AioRpcError as error:
             return _missing(error, (Kind.RESOURCE, name.resource_id))
         return DatedOffering(read_offering(name, answer.offering), answer.offering.version)
@@ -187,7 +189,7 @@ class AskedCatalog:
         )
         missing = Kind.EVENT_TYPE, event_type_id
         try:
-            answer = await self._stub.GetEventType(request, **_call_options())
+            answer = await self._stub.GetEventType(request, **self._options())
         except grpc.aio.AioRpcError as error:
             return _missing(error, missing)
         found = answer.event_type
@@ -282,7 +284,7 @@ class AskedCatalog:
         found: list[resource_pb2.Resource] = []
         while True:
             try:
-                answer = await method(request, **_call_options())
+                answer = await method(request, **self._options())
             except grpc.aio.AioRpcError as error:
                 raise NotFound(*_missing(error, missing)) from error
             found += answer.resources
@@ -297,21 +299,20 @@ class AskedCatalog:
         )
         missing = Kind.RESOURCE, resource_id
         try:
-            answer = await self._stub.GetResource(request, **_call_options())
+            answer = await self._stub.GetResource(request, **self._options())
         except grpc.aio.AioRpcError as error:
             return _missing(error, missing)
         return missing if answer.resource.HasField("delete_time") else read_facts(answer.resource)
 
+    def _options(self) -> dict[str, Any]:
+        return {
+            "timeout": self._timeout_seconds,
+            "metadata": ((REQUEST_ID_KEY, log.request_id.get()),),
+        }
+
 
 def _wanted_type(word: str) -> resource_pb2.ResourceType.ValueType:
     return type_number(word) or resource_pb2.RESOURCE_TYPE_UNSPECIFIED
-
-
-def _call_options() -> dict[str, Any]:
-    return {
-        "timeout": _PATIENCE_SECONDS,
-        "metadata": ((REQUEST_ID_KEY, log.request_id.get()),),
-    }
 
 
 def _missing(error: grpc.aio.AioRpcError, default: _Missing) -> _Missing:

@@ -43,6 +43,7 @@ class Catalog:
         *,
         fresh_seconds: float,
         stale_seconds: float = 900.0,
+        timeout_seconds: float = 1.0,
         idle_seconds: float = _IDLE_SECONDS,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -53,13 +54,19 @@ class Catalog:
             fresh_seconds: How long an answer counts where the catalog is asked; with 0 it is
                 asked every time.
             stale_seconds: How long a mirror counts while the catalog cannot be asked.
+            timeout_seconds: How long an answer is waited for.
             idle_seconds: After how long without a question a mirror is given up.
             monotonic: The clock of mirrors.
         """
         self._channel = upstream_channel(address)
         stub = catalog_pb2_grpc.CatalogServiceStub(self._channel)
         self._watch = stub.WatchCatalog
-        self._asked = AskedCatalog(stub, fresh_seconds=fresh_seconds, monotonic=monotonic)
+        self._asked = AskedCatalog(
+            stub,
+            fresh_seconds=fresh_seconds,
+            timeout_seconds=timeout_seconds,
+            monotonic=monotonic,
+        )
         self._follows = fresh_seconds > 0
         self._stale_seconds = stale_seconds
         self._idle_seconds = idle_seconds

@@ -237,3 +237,27 @@ async def test_confirming_at_the_last_moment_is_done_or_too_late_for_good(
     assert set(told_) == {"CONFIRMED", "INVALID_STATE EXPIRED"}
     assert ends == [word.rsplit(maxsplit=1)[-1] for word in told_]
     assert busy == [quantum for quantum in range(96) if ends[quantum // 4] == "CONFIRMED"]
+
+
+async def test_a_booking_that_is_stuck_keeps_no_other_from_ending(
+    caller: Caller,
+    catalog: FakeCatalog,
+    shared_catalog: tuple[FakeCatalog, str],
+    availability_url: str,
+) -> None:
+    other = caller.elsewhere()
+    due, fields = DUE["EXPIRED"]
+    for one in (caller, other):
+        catalog.offer(one.organization_id)
+        await one.book(NINE, booking_id="b", **fields)
+
+    async with locked(availability_url, caller, "b"):
+        own = other.organization_id
+        async with timed(availability_url, shared_catalog[1], own, due) as (server, _):
+            begun = time.monotonic()
+            while len((await got(server, "b")).history) == 1:  # noqa: ASYNC110  # nobody tells
+                await asyncio.sleep(0.02)
+            took = time.monotonic() - begun
+
+    # A second is promised, on a machine that does nothing else.
+    assert took < 3

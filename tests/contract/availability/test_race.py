@@ -196,3 +196,13 @@ async def test_feed_numbers_have_no_gap_and_no_double(
     assert [feed for feed, *_ in feeds] == list(range(1, len(feeds) + 1))
     assert all(events == stop for _, events, stop in feeds)
     assert sum(events for _, events, _ in feeds) == 30
+
+
+async def test_of_thousands_of_calls_at_once_none_is_cut_off(
+    caller: Caller, catalog: FakeCatalog
+) -> None:
+    catalog.offer(caller.organization_id)
+
+    found = Counter(await asyncio.gather(*(outcome(caller.book(NINE)) for _ in range(2_500))))
+
+    assert found == {"OK": 1, "SLOT_UNAVAILABLE": 2_499}

@@ -95,7 +95,9 @@ def replies_before_it_commits(patch: pytest.MonkeyPatch) -> None:
     """Tells callers what was decided, and then writes it."""
     real = writer.Writer._commit
 
-    async def commit(self: writer.Writer, organization_id: str, waiting: Any) -> None:
+    async def commit(
+        self: writer.Writer, organization_id: str, queue: Any, waiting: Any, *, is_suspect: bool
+    ) -> None:
         class Hasty(Group):
             def _decide(self, *arguments: Any) -> Any:
                 outcomes, records = super()._decide(*arguments)
@@ -105,7 +107,7 @@ def replies_before_it_commits(patch: pytest.MonkeyPatch) -> None:
 
         # The group is made before anything else can run.
         patch.setattr(writer, "Group", Hasty)
-        await real(self, organization_id, waiting)
+        await real(self, organization_id, queue, waiting, is_suspect=is_suspect)
 
     patch.setattr(writer.Writer, "_commit", commit)
 

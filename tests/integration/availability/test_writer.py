@@ -12,7 +12,7 @@ import psycopg
 import pytest
 
 from services.availability.domain.booking import Booking
-from services.availability.domain.refusal import InvalidState, SlotUnavailable
+from services.availability.domain.refusal import Contended, InvalidState, SlotUnavailable
 from services.availability.storage.database import Database
 from services.availability.storage.writer import WriterTerms
 from shared.runtime import deadline
@@ -146,6 +146,33 @@ async def test_a_claim_that_cannot_be_written_falls_out_alone(
     assert await violations(database, organization) == 0
     # And the ledger goes on.
     await book(ledger, booking(organization, 50, 54))
+
+
+async def test_a_row_that_is_stuck_keeps_nobody_else_waiting(
+    database_url: str, organization: str
+) -> None:
+    now = asyncio.get_running_loop().time
+    async with opened(database_url, statement=timedelta(seconds=1)) as database:
+        ledger = Ledger(database)
+        await book(ledger, booking(organization, 0, 1))
+        with psycopg.connect(database_url) as rival:
+            rival.execute("select from days where organization_id = %s for update", [organization])
+            stuck = [
+                asyncio.create_task(book(ledger, booking(organization, 10 + n, 11 + n)))
+                for n in range(40)
+            ]
+            await waiting_for_a_lock(database_url)
+            waits = []
+            for number in range(5):
+                begun = now()
+                await book(ledger, booking(organization, number, number + 1, resources=["b"]))
+                waits.append(now() - begun)
+            outcomes = await asyncio.gather(*stuck, return_exceptions=True)
+
+        assert all(isinstance(outcome, Contended) for outcome in outcomes)
+        # Two short waits for the lock at most, not forty.
+        assert max(waits) < 2
+        await book(ledger, booking(organization, 10, 11))
 
 
 async def test_a_claim_whose_deadline_passes_while_it_waits_is_not_written(
