@@ -175,6 +175,8 @@ class Writer:
                 self._ready.append(organization_id)
             else:
                 del self._queues[organization_id]
+                if not self._pools[organization_id]:
+                    del self._pools[organization_id]  # most have none, and they may be many
 
     def _taken(self, claims: deque[_Waiting], most: int) -> list[_Waiting]:
         group: list[_Waiting] = []
