@@ -9,6 +9,7 @@ import logging
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -221,7 +222,7 @@ async def _remembered(soak: Soak) -> Figure:
         *("--past-bookings", str(past)),
         stdout=subprocess.PIPE,
     )
-    output, _ = await process.communicate()
+    output = await _said(process)
     found = json.loads(output)["figures"][0]
     parts = [
         Part(part["found"], part["target"], part["verdict"] == verdict(True))
@@ -241,7 +242,7 @@ async def _tested(soak: Soak, name: str, title: str, target: str, tests: Sequenc
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
     )
-    output, _ = await process.communicate()
+    output = await _said(process)
     text = output.decode(errors="replace")
     if process.returncode:
         soak.progress.step(text[-4_000:])
@@ -251,6 +252,17 @@ async def _tested(soak: Soak, name: str, title: str, target: str, tests: Sequenc
         title,
         [Part(f"{found[-1] if found else 0} tests passed", target, process.returncode == 0)],
     )
+
+
+async def _said(process: asyncio.subprocess.Process) -> bytes:
+    """What it prints until it ends; it ends with whoever waits for it."""
+    try:
+        output, _ = await process.communicate()
+    except asyncio.CancelledError:
+        process.terminate()
+        await process.wait()
+        raise
+    return output
 
 
 _SOAKS: dict[str, Callable[[Soak], Coroutine[Any, Any, Figure]]] = {
@@ -273,6 +285,9 @@ def main(arguments: Sequence[str]) -> int:
         The exit code: 0 when every promise is met, 1 when one is not, 130 after Ctrl-C.
     """
     options = _parsed(arguments)
+    # In the background, too, where the shell has the first one ignored.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGTERM, _interrupt)
     progress = Progress(sys.stderr)
     report = Report(as_json=False, out=sys.stdout)
     report.header(machine() | {"seed": str(options.seed), "dose": f"{options.dose:g}"})
@@ -296,6 +311,10 @@ def main(arguments: Sequence[str]) -> int:
         return _INTERRUPTED
     report.end()
     return 0 if all(are_met) else 1
+
+
+def _interrupt(*_: object) -> None:
+    signal.raise_signal(signal.SIGINT)
 
 
 def _parsed(arguments: Sequence[str]) -> argparse.Namespace:
