@@ -9,7 +9,14 @@ from typing import Any
 
 from tests.faults.history import Answered, Call, History, Lost, Refused
 from tests.faults.story import SERVER, Event
-from tests.faults.tables import Tables
+from tests.faults.tables import (
+    DECLINED,
+    EXPIRED,
+    PENDING,
+    PROVISIONAL,
+    EventRow,
+    Tables,
+)
 from tests.faults.violation import Rule, Violation
 
 Intent = tuple[str, str]
@@ -92,6 +99,17 @@ def _answers(
             yield from _acknowledged(call, tables)
 
 
+def _ended(state: int, following: EventRow | None) -> set[int]:
+    """Returns how a booking has ended for everybody, once it is overdue, before that is written.
+
+    The event that follows, if any does, must be the one that the server then writes.
+    """
+    ended = {PROVISIONAL: EXPIRED, PENDING: DECLINED}.get(state)
+    if ended is None or (following and (following.actor, following.state) != (SERVER, ended)):
+        return set()
+    return {ended}
+
+
 def _acknowledged(call: Call, tables: Tables) -> Iterator[Violation]:
     event = event_of(call)
     booking = call.answer.booking
@@ -112,7 +130,10 @@ def _acknowledged(call: Call, tables: Tables) -> Iterator[Violation]:
         booking.start_time.ToDatetime(UTC),
         booking.end_time.ToDatetime(UTC),
     )
-    if told != (row.state, row.start_time, row.end_time):
+    states = {row.state} | _ended(
+        row.state, tables.history[event.booking_id].get(event.revision + 1)
+    )
+    if told not in {(state, row.start_time, row.end_time) for state in states}:
         yield Violation(Rule.LOST, f"{call} was told another state or time than its history has")
     wanted = {item.resource_id: item.units for item in booking.items}
     stored = {item.resource_id: item.units for item in tables.items.get(event.booking_id, ())}
