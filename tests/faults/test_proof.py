@@ -24,7 +24,8 @@ async def test_mixed_operations_break_no_promise(scene: Scene, *, faulty: bool) 
     assert_clean(found)
     assert found.outcomes["OK"] > 100
     assert found.outcomes["SLOT_UNAVAILABLE"] > 20
-    assert not faulty or found.faults > 3
+    # They come by the clock: the faster the machine, the fewer of them.
+    assert not faulty or found.faults
 
 
 async def test_one_of_many_gets_the_slot(scene: Scene) -> None:
