@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from services.presence.app.port import HoldRules, HoldStore
-from services.presence.domain.hold import HoldKey, HoldRule, ResourceName
+from services.presence.domain.hold import HoldKey, ResourceName, ResourceRule
 from services.presence.domain.refusal import Refusal, ResourceNotFound
 from services.presence.domain.wish import (
     Action,
@@ -60,7 +60,7 @@ class KeepHolds:
         again: dict[int, Keep] = {}
         for place, wish in wishes.items():
             rule = rules[wish.key.resource]
-            if isinstance(rule, Refusal):
+            if not isinstance(rule, ResourceRule):
                 found[place] = Refused(rule)
             else:
                 again[place] = replace(wish, rule=rule)
@@ -72,8 +72,8 @@ class KeepHolds:
 
     async def _asked(
         self, resources: Iterable[ResourceName]
-    ) -> dict[ResourceName, HoldRule | Refusal]:
-        async def ask(resource: ResourceName) -> HoldRule | Refusal:
+    ) -> dict[ResourceName, ResourceRule | Refusal]:
+        async def ask(resource: ResourceName) -> ResourceRule | Refusal:
             try:
                 return await self._rules.ask(*resource)
             except ResourceNotFound as refusal:

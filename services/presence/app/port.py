@@ -6,7 +6,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Protocol
 
 from services.presence.domain.change import History, LogEntry, Position, Snapshot
-from services.presence.domain.hold import Holder, HoldRule, LiveHold, ResourceName
+from services.presence.domain.hold import (
+    Buffers,
+    Holder,
+    LiveHold,
+    ResourceName,
+    ResourceRule,
+)
 from services.presence.domain.wish import Verdict, Wish
 from shared.slots.quantum import Span
 
@@ -73,14 +79,29 @@ class HoldTail(Protocol):
 
 
 class HoldRules(Protocol):
-    """Knows which rule the holds of a resource follow."""
+    """Knows which rules the holds of a resource follow, and what an event type adds."""
 
-    def known(self, organization_id: str, resource_id: str) -> HoldRule | None:
-        """Returns the rule if it can be told without asking anybody."""
+    def known(self, organization_id: str, resource_id: str) -> ResourceRule | None:
+        """Returns the rule of a resource if it can be told without asking anybody."""
 
-    async def ask(self, organization_id: str, resource_id: str) -> HoldRule:
+    async def ask(self, organization_id: str, resource_id: str) -> ResourceRule:
         """Finds the rule out; it is exclusive while nobody can be asked.
 
         Raises:
             ResourceNotFound: The resource is unknown or deleted.
+        """
+
+    async def buffers(self, organization_id: str, event_type_id: str) -> Buffers:
+        """Finds out what an event type keeps free around its bookings.
+
+        Raises:
+            EventTypeNotFound: The event type is unknown or deleted.
+            StoreUnavailable: It is not remembered, and nobody can be asked.
+        """
+
+    async def booked_by(self, organization_id: str, event_type_id: str) -> Sequence[str]:
+        """Finds out which resources an event type books; none if it is unknown.
+
+        Raises:
+            StoreUnavailable: It is not remembered, and nobody can be asked.
         """

@@ -5,22 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
-from enum import Enum
 from typing import NamedTuple
 
+from services.presence.domain.ending import EndReason
 from services.presence.domain.hold import LiveHold, ResourceName, touches
 from shared.slots.quantum import Span
-
-
-class EndReason(Enum):
-    """Why a hold is not there any more."""
-
-    LEFT = 1
-    """Its holder left."""
-    EXPIRED = 2
-    """Its heartbeats stopped."""
-    MOVED = 3
-    """It is elsewhere now: its holder swapped it for time that touches no watched day."""
 
 
 class HoldName(NamedTuple):

@@ -23,8 +23,29 @@ class HoldRule(Enum):
 
     EXCLUSIVE = "exclusive"
     """A quantum under another session's live hold refuses the whole call."""
-    SHARED = "shared"
-    """Every hold is granted: the resource is a pool, or its holds are only advice."""
+    POOL = "pool"
+    """Every hold is granted: how many units are free decides which are good, in their order."""
+    ADVISORY = "advisory"
+    """Every hold is granted, and none counts against a booking."""
+
+
+class ResourceRule(NamedTuple):
+    """How a resource may be held.
+
+    Attributes:
+        rule: By whom.
+        longest: The quanta of the longest hold; None where that is not known.
+    """
+
+    rule: HoldRule
+    longest: int | None
+
+
+class Buffers(NamedTuple):
+    """What a booking under an event type takes beside its own time."""
+
+    before: timedelta
+    after: timedelta
 
 
 class ResourceName(NamedTuple):

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from itertools import islice
 from typing import Final
 
+from services.presence.domain.ending import EndReason
 from shared.runtime.failure import Failure
 from shared.slots.bitmap import quanta
 from shared.slots.quantum import Span, day_date
@@ -34,6 +35,45 @@ class ResourceNotFound(Failure):
     def metadata(self) -> Mapping[str, str]:
         """Of what kind, and which."""
         return {"kind": "resource", "id": self.resource_id}
+
+
+class EventTypeNotFound(Failure):
+    """The organization has no such event type, or it is deleted."""
+
+    def __init__(self, event_type_id: str) -> None:
+        self.event_type_id = event_type_id
+        super().__init__(f"there is no event type {event_type_id}")
+
+    @property
+    def metadata(self) -> Mapping[str, str]:
+        """Of what kind, and which."""
+        return {"kind": "event_type", "id": self.event_type_id}
+
+
+class HoldTooLong(Failure):
+    """No booking of the resource could take that long, buffers included."""
+
+    def __init__(self, limit: timedelta) -> None:
+        self.limit = limit
+        super().__init__(f"no booking there is longer than {limit}, buffers included")
+
+    @property
+    def metadata(self) -> Mapping[str, str]:
+        """How long a hold may be."""
+        return {"limit_minutes": str(self.limit // timedelta(minutes=1))}
+
+
+class HoldEnded(Failure):
+    """Another call has ended the hold, and it is not taken again."""
+
+    def __init__(self, reason: EndReason) -> None:
+        self.reason = reason
+        super().__init__("another call has ended the hold")
+
+    @property
+    def metadata(self) -> Mapping[str, str]:
+        """Why it was ended."""
+        return {"end_reason": self.reason.name}
 
 
 class TooManyHolds(Failure):
@@ -75,7 +115,7 @@ class SlotHeld(Failure):
             yield day_date(day), quanta(bitmap)
 
 
-Refusal = ResourceNotFound | TooManyHolds | SlotHeld
+Refusal = ResourceNotFound | EventTypeNotFound | HoldTooLong | TooManyHolds | SlotHeld
 """Why a hold cannot be had."""
 
 

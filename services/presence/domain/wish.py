@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
 
-from services.presence.domain.change import EndReason
-from services.presence.domain.hold import HoldKey, HoldRule
+from services.presence.domain.ending import EndReason
+from services.presence.domain.hold import HoldKey, ResourceRule
 from services.presence.domain.refusal import Refusal
 from shared.slots.quantum import Span
 
@@ -32,7 +32,7 @@ class Keep:
     key: HoldKey
     span: Span
     action: Action
-    rule: HoldRule | None
+    rule: ResourceRule | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,22 +9,25 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from google.type import date_pb2
 
 from holdfast.common.v1 import time_pb2
-from holdfast.presence.v1 import presence_pb2
-from services.presence.domain.change import EndReason, HoldName, Told
+from holdfast.presence.v1 import holder_pb2, presence_pb2
+from services.presence.domain.change import HoldName, Told
+from services.presence.domain.ending import EndReason
 from services.presence.domain.hold import LiveHold
 from services.presence.domain.refusal import SlotHeld
 from shared.slots.quantum import instant
 
 END_REASONS = {
-    EndReason.LEFT: presence_pb2.HOLD_END_REASON_LEFT,
-    EndReason.EXPIRED: presence_pb2.HOLD_END_REASON_EXPIRED,
-    EndReason.MOVED: presence_pb2.HOLD_END_REASON_MOVED,
+    EndReason.LEFT: holder_pb2.HOLD_END_REASON_LEFT,
+    EndReason.EXPIRED: holder_pb2.HOLD_END_REASON_EXPIRED,
+    EndReason.MOVED: holder_pb2.HOLD_END_REASON_MOVED,
+    EndReason.BOOKED: holder_pb2.HOLD_END_REASON_BOOKED,
+    EndReason.BLOCKED: holder_pb2.HOLD_END_REASON_BLOCKED,
 }
 
 
-def hold(found: LiveHold) -> presence_pb2.Hold:
+def hold(found: LiveHold) -> holder_pb2.Hold:
     """Encodes a live hold."""
-    return presence_pb2.Hold(
+    return holder_pb2.Hold(
         resource_id=found.resource_id,
         holder_id=found.holder_id,
         hold_id=found.hold_id,

@@ -7,6 +7,9 @@ from types import MappingProxyType
 from grpc import StatusCode
 
 from services.presence.domain.refusal import (
+    EventTypeNotFound,
+    HoldEnded,
+    HoldTooLong,
     ResourceNotFound,
     SlotHeld,
     StartOffGrid,
@@ -18,6 +21,9 @@ ERRORS: ErrorTable = MappingProxyType(
     {
         StartOffGrid: (StatusCode.INVALID_ARGUMENT, "OFF_GRID"),
         ResourceNotFound: (StatusCode.NOT_FOUND, "NOT_FOUND"),
+        EventTypeNotFound: (StatusCode.NOT_FOUND, "NOT_FOUND"),
+        HoldTooLong: (StatusCode.RESOURCE_EXHAUSTED, "HOLD_TOO_LONG"),
+        HoldEnded: (StatusCode.FAILED_PRECONDITION, "HOLD_ENDED"),
         SlotHeld: (StatusCode.FAILED_PRECONDITION, "SLOT_HELD"),
         TooManyHolds: (StatusCode.RESOURCE_EXHAUSTED, "TOO_MANY_HOLDS"),
     }

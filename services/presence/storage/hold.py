@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from datetime import timedelta
 from typing import Any, Final
 
-from services.presence.domain.change import EndReason
+from services.presence.domain.ending import EndReason
 from services.presence.domain.hold import Holder, HoldTerms, LiveHold, ResourceName
 from services.presence.domain.refusal import SlotHeld, TooManyHolds
 from services.presence.domain.wish import (
@@ -171,6 +171,6 @@ def _arguments(wish: Wish) -> list[str | int]:
     key = wish.key
     who = [resource_name(key.resource), key.holder.holder_id, key.hold_id]
     if isinstance(wish, Keep):
-        rule = wish.rule.value if wish.rule else ""
+        rule = wish.rule.rule.value if wish.rule else ""
         return [wish.action.value, *who, wish.span.first, wish.span.stop, rule]
     return [_LEAVE, *who, 0, 0, ""]

@@ -7,7 +7,8 @@ from datetime import UTC, datetime, timedelta
 from struct import Struct
 from typing import Final
 
-from services.presence.domain.change import EndReason, HoldChange, HoldName
+from services.presence.domain.change import HoldChange, HoldName
+from services.presence.domain.ending import EndReason
 from services.presence.domain.hold import HOLDER_ID_LENGTH, LiveHold
 from shared.slots.quantum import Span
 

@@ -12,12 +12,13 @@ from datetime import timedelta
 
 import grpc
 
-from holdfast.catalog.v1 import catalog_pb2_grpc, resource_pb2
-from services.presence.domain.hold import HoldRule
-from services.presence.domain.refusal import ResourceNotFound
+from holdfast.catalog.v1 import catalog_pb2_grpc, event_type_pb2, link_pb2, resource_pb2
+from services.presence.domain.hold import Buffers, HoldRule, ResourceRule
+from services.presence.domain.refusal import EventTypeNotFound, ResourceNotFound
 from shared.runtime import log
 from shared.runtime.call import REQUEST_ID_KEY
 from shared.runtime.deadline import time_remaining
+from shared.runtime.failure import StoreUnavailable
 
 logger = logging.getLogger("holdfast.presence.catalog")
 
@@ -43,7 +44,7 @@ class Memory:
 
 @dataclass(frozen=True, slots=True)
 class _Known:
-    rule: HoldRule | None
+    rule: ResourceRule | None
     """None: there is no such resource."""
     until: float
 
@@ -66,10 +67,10 @@ class CatalogRules:
         self._memory = memory
         self._monotonic = monotonic
         self._known: OrderedDict[_Name, _Known] = OrderedDict()
-        self._questions: dict[_Name, asyncio.Task[HoldRule | None]] = {}
+        self._questions: dict[_Name, asyncio.Task[ResourceRule | None]] = {}
         self._answered = True
 
-    def known(self, organization_id: str, resource_id: str) -> HoldRule | None:
+    def known(self, organization_id: str, resource_id: str) -> ResourceRule | None:
         """Returns the rule of a resource remembered freshly."""
         name = (organization_id, resource_id)
         known = self._known.get(name)
@@ -78,7 +79,7 @@ class CatalogRules:
         self._known.move_to_end(name)
         return known.rule
 
-    async def ask(self, organization_id: str, resource_id: str) -> HoldRule:
+    async def ask(self, organization_id: str, resource_id: str) -> ResourceRule:
         """Returns the rule of a resource, asking the catalog unless it is remembered freshly.
 
         Raises:
@@ -94,6 +95,46 @@ class CatalogRules:
             raise ResourceNotFound(resource_id)
         return rule
 
+    async def buffers(self, organization_id: str, event_type_id: str) -> Buffers:
+        """Asks what an event type keeps free around its bookings.
+
+        Raises:
+            EventTypeNotFound: The event type is unknown or deleted.
+            StoreUnavailable: The catalog cannot be asked.
+        """
+        request = event_type_pb2.GetEventTypeRequest(
+            organization_id=organization_id, event_type_id=event_type_id
+        )
+        patience = self._memory.patience.total_seconds()
+        try:
+            answer = await self._catalog.GetEventType(request, timeout=patience)
+        except grpc.aio.AioRpcError as error:
+            if error.code() is grpc.StatusCode.NOT_FOUND:
+                raise EventTypeNotFound(event_type_id) from None
+            raise StoreUnavailable("the catalog cannot be asked") from error
+        found = answer.event_type
+        if found.HasField("delete_time"):
+            raise EventTypeNotFound(event_type_id)
+        return Buffers(found.buffer_before.ToTimedelta(), found.buffer_after.ToTimedelta())
+
+    async def booked_by(self, organization_id: str, event_type_id: str) -> list[str]:
+        """Asks which resources an event type books; none if it is unknown.
+
+        Raises:
+            StoreUnavailable: The catalog cannot be asked.
+        """
+        request = link_pb2.ListResourcesForEventTypeRequest(
+            organization_id=organization_id, event_type_id=event_type_id, page_size=1000
+        )
+        patience = self._memory.patience.total_seconds()
+        try:
+            answer = await self._catalog.ListResourcesForEventType(request, timeout=patience)
+        except grpc.aio.AioRpcError as error:
+            if error.code() is grpc.StatusCode.NOT_FOUND:
+                return []
+            raise StoreUnavailable("the catalog cannot be asked") from error
+        return [resource.resource_id for resource in answer.resources]
+
     async def close(self) -> None:
         """Ends the questions in flight."""
         questions = list(self._questions.values())
@@ -101,7 +142,7 @@ class CatalogRules:
             question.cancel()
         await asyncio.gather(*questions, return_exceptions=True)
 
-    async def _shared_question(self, name: _Name) -> HoldRule | None:
+    async def _shared_question(self, name: _Name) -> ResourceRule | None:
         question = self._questions.get(name)
         if question is None:
             question = asyncio.create_task(self._question(name))
@@ -115,7 +156,7 @@ class CatalogRules:
         except TimeoutError:
             return self._doubtful(name)
 
-    async def _question(self, name: _Name) -> HoldRule | None:
+    async def _question(self, name: _Name) -> ResourceRule | None:
         organization_id, resource_id = name
         request = resource_pb2.GetResourceRequest(
             organization_id=organization_id, resource_id=resource_id
@@ -137,11 +178,13 @@ class CatalogRules:
         rule = _rule(answer.resource)
         return self._remember(name, rule, self._memory.fresh if rule else self._memory.doubtful)
 
-    def _doubtful(self, name: _Name) -> HoldRule:
+    def _doubtful(self, name: _Name) -> ResourceRule:
         known = self._known.get(name)
-        return (known.rule if known else None) or HoldRule.EXCLUSIVE
+        return (known.rule if known else None) or ResourceRule(HoldRule.EXCLUSIVE, None)
 
-    def _remember(self, name: _Name, rule: HoldRule | None, duration: timedelta) -> HoldRule | None:
+    def _remember(
+        self, name: _Name, rule: ResourceRule | None, duration: timedelta
+    ) -> ResourceRule | None:
         self._known[name] = _Known(rule, self._monotonic() + duration.total_seconds())
         self._known.move_to_end(name)
         if len(self._known) > self._memory.entries:
@@ -158,9 +201,11 @@ class CatalogRules:
             logger.warning("catalog cannot be asked", extra={"code": error.code().name})
 
 
-def _rule(resource: resource_pb2.Resource) -> HoldRule | None:
+def _rule(resource: resource_pb2.Resource) -> ResourceRule | None:
     if resource.HasField("delete_time"):
         return None
-    if resource.pool or resource.hold_policy == resource_pb2.HOLD_POLICY_ADVISORY:
-        return HoldRule.SHARED
-    return HoldRule.EXCLUSIVE
+    if resource.pool:
+        return ResourceRule(HoldRule.POOL, None)
+    if resource.hold_policy == resource_pb2.HOLD_POLICY_ADVISORY:
+        return ResourceRule(HoldRule.ADVISORY, None)
+    return ResourceRule(HoldRule.EXCLUSIVE, None)

@@ -5,8 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import secrets
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
@@ -19,8 +18,7 @@ from google.rpc import error_details_pb2
 from google.type import date_pb2
 from grpc_status import rpc_status
 
-from holdfast.catalog.v1 import resource_pb2
-from holdfast.presence.v1 import presence_pb2, presence_pb2_grpc
+from holdfast.presence.v1 import holder_pb2, presence_pb2, presence_pb2_grpc
 from services.presence.domain.hold import ResourceName
 from services.presence.storage.layout import partition
 from tests.contract.presence.streams import Holding, Watching
@@ -36,62 +34,6 @@ def new_session() -> str:
 
 def new_organization() -> str:
     return f"org-{secrets.token_hex(6)}"
-
-
-class Catalog:
-    """A catalog that knows what a test tells it, every other resource too, and can fail."""
-
-    def __init__(self) -> None:
-        self.unknown: set[str] = set()
-        self.resources: dict[str, resource_pb2.Resource] = {}
-        self.asked: list[str] = []
-        self.fails_with: grpc.StatusCode | None = None
-        self.was_asked = asyncio.Event()
-        self.answers = asyncio.Event()
-        self.answers.set()
-
-    def know(self, resource_id: str, **facts: Any) -> None:
-        self.resources[resource_id] = resource_pb2.Resource(resource_id=resource_id, **facts)
-
-    async def get_resource(
-        self, request: resource_pb2.GetResourceRequest, context: Any
-    ) -> resource_pb2.GetResourceResponse:
-        self.asked.append(request.resource_id)
-        self.was_asked.set()
-        await self.answers.wait()
-        if self.fails_with is not None:
-            await context.abort(self.fails_with, "told to")
-        if request.resource_id in self.unknown:
-            await context.abort(grpc.StatusCode.NOT_FOUND, "unknown")
-        known = self.resources.get(request.resource_id)
-        return resource_pb2.GetResourceResponse(
-            resource=known or resource_pb2.Resource(resource_id=request.resource_id)
-        )
-
-
-@asynccontextmanager
-async def running_catalog(catalog: Catalog, listen: str = "127.0.0.1:0") -> AsyncIterator[str]:
-    """Serves it; yields its address."""
-    get_resource = grpc.unary_unary_rpc_method_handler(
-        catalog.get_resource,
-        request_deserializer=resource_pb2.GetResourceRequest.FromString,
-        response_serializer=resource_pb2.GetResourceResponse.SerializeToString,
-    )
-    server = grpc.aio.server()
-    server.add_generic_rpc_handlers(
-        [
-            grpc.method_handlers_generic_handler(
-                "holdfast.catalog.v1.CatalogService", {"GetResource": get_resource}
-            )
-        ]
-    )
-    port = server.add_insecure_port(listen)
-    await server.start()
-    try:
-        yield f"127.0.0.1:{port}"
-    finally:
-        catalog.answers.set()
-        await server.stop(0)
 
 
 async def until(fact: Callable[[], Awaitable[bool]], *, poll_seconds: float = 0.002) -> None:
@@ -184,7 +126,7 @@ class Client:
 
     async def holds(
         self, *resource_ids: str, dates: tuple[date, ...] = (DAY,)
-    ) -> list[presence_pb2.Hold]:
+    ) -> list[holder_pb2.Hold]:
         request = presence_pb2.GetDatePresenceRequest(
             organization_id=self.organization_id,
             resource_ids=resource_ids or ("studio-a",),

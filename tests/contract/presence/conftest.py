@@ -13,7 +13,8 @@ import redis.asyncio
 from services.presence.bootstrap import wired
 from services.presence.settings import PresenceSettings
 from shared.runtime.server import started
-from tests.contract.presence.client import Catalog, Client, running_catalog
+from tests.contract.presence.catalog import Catalog, running_catalog
+from tests.contract.presence.client import Client
 
 PATIENT_SECONDS = 10
 

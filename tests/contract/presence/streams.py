@@ -10,12 +10,12 @@ from typing import Any
 import grpc
 
 from holdfast.common.v1 import watch_pb2
-from holdfast.presence.v1 import error_reason_pb2, presence_pb2
+from holdfast.presence.v1 import error_reason_pb2, holder_pb2, presence_pb2
 
 # Far more than anything takes, far less than a test may.
 PATIENCE_SECONDS = 10
 
-_Folded = dict[tuple[str, str], presence_pb2.Hold]
+_Folded = dict[tuple[str, str], holder_pb2.Hold]
 
 
 class Watching:
@@ -62,7 +62,7 @@ class Watching:
                 assert hold.resource_id == resource.resource_id
                 texts.append(text_of(hold))
             for ended in resource.ended:
-                reason = presence_pb2.HoldEndReason.Name(ended.reason)
+                reason = holder_pb2.HoldEndReason.Name(ended.reason)
                 texts.append(f"{resource.resource_id} {reason.removeprefix('HOLD_END_REASON_')}")
         return texts
 
@@ -177,7 +177,7 @@ class Holding:
         return found
 
 
-def text_of(hold: presence_pb2.Hold) -> str:
+def text_of(hold: holder_pb2.Hold) -> str:
     """A hold as "resource HH:MM-HH:MM"."""
     start, end = (stamp.ToDatetime(UTC) for stamp in (hold.start_time, hold.end_time))
     overdue = " overdue" if hold.overdue else ""
@@ -193,6 +193,6 @@ def _state_of(result: presence_pb2.HoldResult) -> str:
         return error_reason_pb2.ErrorReason.Name(result.reason).removeprefix("ERROR_REASON_")
     state = presence_pb2.HoldState.Name(result.state).removeprefix("HOLD_STATE_")
     if result.state == presence_pb2.HOLD_STATE_ENDED:
-        reason = presence_pb2.HoldEndReason.Name(result.end_reason)
+        reason = holder_pb2.HoldEndReason.Name(result.end_reason)
         return f"{state} {reason.removeprefix('HOLD_END_REASON_')}"
     return state

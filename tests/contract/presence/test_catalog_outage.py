@@ -9,15 +9,14 @@ import grpc
 import pytest
 
 from holdfast.catalog.v1.resource_pb2 import HOLD_POLICY_ADVISORY
-from services.presence.domain.hold import HoldRule
+from services.presence.domain.hold import HoldRule, ResourceRule
 from services.presence.domain.refusal import ResourceNotFound
 from services.presence.upstream.catalog import CatalogRules, Memory
+from tests.contract.presence.catalog import Catalog, running_catalog
 from tests.contract.presence.client import (
-    Catalog,
     Client,
     new_session,
     refusal,
-    running_catalog,
     until,
 )
 from tests.contract.presence.conftest import Serve
@@ -191,7 +190,8 @@ async def test_the_resource_unused_for_longest_is_forgotten_first(
 
         kept = [rules.known("org", name) for name in ("first", "second", "third")]
 
-    assert kept == [HoldRule.EXCLUSIVE, None, HoldRule.EXCLUSIVE]
+    exclusive = ResourceRule(HoldRule.EXCLUSIVE, None)
+    assert kept == [exclusive, None, exclusive]
 
 
 async def test_who_asked_first_may_go_away_and_the_others_get_their_answer(
@@ -208,7 +208,7 @@ async def test_who_asked_first_may_go_away_and_the_others_get_their_answer(
         first.cancel()
         catalog.answers.set()
 
-        assert await second is HoldRule.SHARED
+        assert (await second).rule is HoldRule.POOL
     assert catalog.asked == ["studio-a"]
 
 

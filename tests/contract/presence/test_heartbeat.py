@@ -9,10 +9,10 @@ import grpc
 import pytest
 
 from holdfast.catalog.v1.resource_pb2 import HOLD_POLICY_ADVISORY, HOLD_POLICY_EXCLUSIVE
+from tests.contract.presence.catalog import Catalog
 from tests.contract.presence.client import (
     HOUR,
     START,
-    Catalog,
     Client,
     moment,
     new_session,

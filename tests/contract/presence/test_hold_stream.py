@@ -10,10 +10,10 @@ import pytest
 
 from holdfast.catalog.v1.resource_pb2 import HOLD_POLICY_ADVISORY
 from holdfast.presence.v1 import presence_pb2
+from tests.contract.presence.catalog import Catalog
 from tests.contract.presence.client import (
     HOUR,
     START,
-    Catalog,
     Client,
     moment,
     new_session,

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import redis.asyncio
 
-from holdfast.presence.v1 import presence_pb2
+from holdfast.presence.v1 import holder_pb2
 from services.presence.storage.layout import PARTITIONS, log_key
 from services.presence.storage.packed import hold_changes
 from tests.contract.presence.client import DAY, HOUR, START, Client, new_session
@@ -136,7 +136,7 @@ def _shown(watch: Watching) -> list[tuple[object, ...]]:
     return _held([hold for holds in watch.holds.values() for hold in holds.values()])
 
 
-def _held(holds: list[presence_pb2.Hold]) -> list[tuple[object, ...]]:
+def _held(holds: list[holder_pb2.Hold]) -> list[tuple[object, ...]]:
     """Holds without their expiry, which renewals move without a word."""
     return sorted(
         (h.resource_id, h.holder_id, h.hold_id, h.start_time.seconds, h.end_time.seconds, h.overdue)

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 import pytest
 import redis
 
-from services.presence.domain.hold import HoldKey, HoldRule, HoldTerms
+from services.presence.domain.hold import HoldKey, HoldRule, HoldTerms, ResourceRule
 from services.presence.domain.wish import Action, Keep, Kept, Refused, Unjudged
 from services.presence.storage.hold import RedisHolds
 from services.presence.storage.log import RedisHoldLog
@@ -17,6 +17,10 @@ from services.presence.storage.server import HoldServer
 from shared.slots.quantum import Span
 
 MOST_CONNECTIONS = 8
+
+EXCLUSIVE = ResourceRule(HoldRule.EXCLUSIVE, None)
+POOL = ResourceRule(HoldRule.POOL, None)
+ADVISORY = ResourceRule(HoldRule.ADVISORY, None)
 
 MakeHolds = Callable[..., RedisHolds]
 MakeLog = Callable[..., RedisHoldLog]
@@ -30,7 +34,7 @@ async def keep(
     holds: RedisHolds,
     key: HoldKey,
     span: Span,
-    rule: HoldRule | None = HoldRule.EXCLUSIVE,
+    rule: ResourceRule | None = EXCLUSIVE,
     action: Action = Action.ACQUIRE,
 ) -> datetime | None:
     """Wishes for one hold; raises its refusal, returns None when there was nothing to judge by."""

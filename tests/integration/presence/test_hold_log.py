@@ -10,15 +10,24 @@ from typing import Any
 import pytest
 import redis
 
-from services.presence.domain.change import EndReason, HoldChange, HoldName
-from services.presence.domain.hold import HoldKey, HoldRule, ResourceName, holder_of
+from services.presence.domain.change import HoldChange, HoldName
+from services.presence.domain.ending import EndReason
+from services.presence.domain.hold import HoldKey, ResourceName, holder_of
 from services.presence.domain.refusal import SlotHeld
 from services.presence.domain.wish import Action, Ended, Keep, Kept, Leave, Left, Unjudged
 from services.presence.storage.hold import RedisHolds
 from services.presence.storage.layout import log_key, partition
 from services.presence.storage.log import RedisHoldLog
 from shared.slots.quantum import Span
-from tests.integration.presence.conftest import MakeHolds, MakeLog, keep, until, until_dead
+from tests.integration.presence.conftest import (
+    ADVISORY,
+    EXCLUSIVE,
+    MakeHolds,
+    MakeLog,
+    keep,
+    until,
+    until_dead,
+)
 
 SHORT = timedelta(milliseconds=50)
 SPAN, ELSEWHERE = Span(2_000_000, 2_000_004), Span(2_000_100, 2_000_104)
@@ -77,7 +86,7 @@ async def test_a_hold_is_told_from_its_beginning_to_its_end(
 async def test_a_renewal_writes_nothing_into_the_log(holds: RedisHolds, log: RedisHoldLog) -> None:
     await keep(holds, OURS, SPAN)
 
-    for rule in (HoldRule.EXCLUSIVE, HoldRule.SHARED, None):
+    for rule in (EXCLUSIVE, ADVISORY, None):
         await keep(holds, OURS, SPAN, rule)
 
     assert await revision(log) == 1
@@ -101,8 +110,8 @@ async def test_what_one_call_changes_of_a_resource_is_one_revision(
     await holds.fulfil(
         [
             Leave(OURS),
-            Keep(SECOND, SPAN, Action.ACQUIRE, HoldRule.EXCLUSIVE),
-            Keep(THEIRS, ELSEWHERE, Action.ACQUIRE, HoldRule.EXCLUSIVE),
+            Keep(SECOND, SPAN, Action.ACQUIRE, EXCLUSIVE),
+            Keep(THEIRS, ELSEWHERE, Action.ACQUIRE, EXCLUSIVE),
         ]
     )
 
@@ -121,7 +130,7 @@ async def test_resources_of_one_call_get_a_revision_each(
 
     await holds.fulfil(
         [
-            Keep(HoldKey(HOLDER, name.resource_id, hold_id), SPAN, Action.ACQUIRE, HoldRule.SHARED)
+            Keep(HoldKey(HOLDER, name.resource_id, hold_id), SPAN, Action.ACQUIRE, ADVISORY)
             for name in together
             for hold_id in ("one", "other")
         ]
@@ -135,9 +144,7 @@ async def test_resources_of_one_call_get_a_revision_each(
 async def test_a_hold_taken_and_left_in_one_call_never_was(
     holds: RedisHolds, log: RedisHoldLog
 ) -> None:
-    verdicts = await holds.fulfil(
-        [Keep(OURS, SPAN, Action.ACQUIRE, HoldRule.EXCLUSIVE), Leave(OURS)]
-    )
+    verdicts = await holds.fulfil([Keep(OURS, SPAN, Action.ACQUIRE, EXCLUSIVE), Leave(OURS)])
 
     assert isinstance(verdicts[0], Kept)
     assert verdicts[1] == Left(was_live=True)
@@ -245,7 +252,7 @@ async def test_a_sweep_sees_to_more_holds_than_one_call_may(
     short = make_holds(timeout=SHORT, limit=2_000)
     await short.fulfil(
         [
-            Keep(HoldKey(HOLDER, "studio-a", f"hold-{n}"), SPAN, Action.ACQUIRE, HoldRule.SHARED)
+            Keep(HoldKey(HOLDER, "studio-a", f"hold-{n}"), SPAN, Action.ACQUIRE, ADVISORY)
             for n in range(1_200)
         ]
     )
@@ -318,7 +325,7 @@ async def test_what_was_left_is_not_renewed_but_can_be_acquired(
 ) -> None:
     await keep(holds, OURS, SPAN)
     await holds.release(HOLDER, "studio-a", None)
-    renewal = Keep(OURS, SPAN, Action.RENEW, HoldRule.EXCLUSIVE)
+    renewal = Keep(OURS, SPAN, Action.RENEW, EXCLUSIVE)
 
     renewed = await holds.fulfil([renewal])
     await keep(holds, OURS, SPAN)
@@ -338,7 +345,7 @@ async def test_a_hold_that_expired_is_judged_anew_by_a_renewal(
     await make_log().sweep()
 
     unjudged = await short.fulfil([Keep(OURS, SPAN, Action.RENEW, None)])
-    judged = await make_holds().fulfil([Keep(OURS, SPAN, Action.RENEW, HoldRule.EXCLUSIVE)])
+    judged = await make_holds().fulfil([Keep(OURS, SPAN, Action.RENEW, EXCLUSIVE)])
 
     assert unjudged == [Unjudged()]
     assert isinstance(judged[0], Kept)
@@ -353,7 +360,7 @@ async def test_a_tombstone_of_a_hold_taken_again_says_nothing_of_its_next_end(
     await keep(short, OURS, SPAN)
     await until_dead(short)
 
-    judged = await make_holds().fulfil([Keep(OURS, SPAN, Action.RENEW, HoldRule.EXCLUSIVE)])
+    judged = await make_holds().fulfil([Keep(OURS, SPAN, Action.RENEW, EXCLUSIVE)])
 
     assert isinstance(judged[0], Kept)
 

@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 import redis.asyncio
 
-from services.presence.domain.hold import Holder, HoldKey, HoldRule, holder_of
+from services.presence.domain.hold import Holder, HoldKey, ResourceRule, holder_of
 from services.presence.domain.refusal import SlotHeld, TooManyHolds
 from services.presence.storage.hold import RedisHolds
 from shared.slots.quantum import Span
-from tests.integration.presence.conftest import MakeHolds, keep
+from tests.integration.presence.conftest import ADVISORY, EXCLUSIVE, MakeHolds, keep
 
 # Short enough that holds end all the time, long enough that few end during a call.
 TIMEOUT = timedelta(milliseconds=100)
@@ -35,14 +35,14 @@ class Model:
     def __init__(self) -> None:
         self.holds: dict[HoldKey, Held] = {}
 
-    def keep(self, key: HoldKey, span: Span, rule: HoldRule | None, now: datetime) -> str:
+    def keep(self, key: HoldKey, span: Span, rule: ResourceRule | None, now: datetime) -> str:
         live = {k: h.span for k, h in self.holds.items() if h.expires >= now}
         if live.get(key) == span:
             return "kept"
         if rule is None:
             return "unjudged"
         room = {k: s for k, s in live.items() if k.resource_id == key.resource_id}
-        if rule is HoldRule.EXCLUSIVE and any(
+        if rule == EXCLUSIVE and any(
             s.overlaps(span) for k, s in room.items() if k.holder != key.holder
         ):
             return "held"
@@ -105,7 +105,7 @@ class Walk:
         if self.model.holds and self.chance.random() < 0.4:
             key, held = self.chance.choice(list(self.model.holds.items()))
             span = held.span
-        rule = self.chance.choice((HoldRule.EXCLUSIVE, HoldRule.EXCLUSIVE, HoldRule.SHARED, None))
+        rule = self.chance.choice((EXCLUSIVE, EXCLUSIVE, ADVISORY, None))
         expected = self.model.keep(key, span, rule, now)
         try:
             expires = await keep(self.holds, key, span, rule)

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import redis
 
-from services.presence.domain.hold import HoldKey, HoldRule, ResourceName, holder_of
+from services.presence.domain.hold import HoldKey, ResourceName, holder_of
 from services.presence.domain.refusal import SlotHeld
 from services.presence.domain.wish import Action, Keep, Leave, Wish
 from services.presence.storage.hold import RedisHolds
@@ -20,7 +20,15 @@ from services.presence.storage.script import Script, ScriptCall
 from services.presence.storage.server import HoldServer
 from shared.runtime.failure import StoreUnavailable
 from shared.slots.quantum import Span
-from tests.integration.presence.conftest import MOST_CONNECTIONS, MakeHolds, MakeLog, keep, until
+from tests.integration.presence.conftest import (
+    ADVISORY,
+    EXCLUSIVE,
+    MOST_CONNECTIONS,
+    MakeHolds,
+    MakeLog,
+    keep,
+    until,
+)
 
 SHORT = timedelta(milliseconds=50)
 SPAN = Span(2_000_000, 2_000_004)
@@ -64,9 +72,7 @@ async def test_dead_holds_go_when_another_is_acquired(
 ) -> None:
     short = make_holds(timeout=SHORT)
     for number in range(5):
-        await keep(
-            short, HoldKey(holder_of("org", f"s{number}"), "studio-a", ""), SPAN, HoldRule.SHARED
-        )
+        await keep(short, HoldKey(holder_of("org", f"s{number}"), "studio-a", ""), SPAN, ADVISORY)
 
     async def all_are_dead() -> bool:
         return not await short.live("org", ["studio-a"], SPAN)
@@ -74,14 +80,14 @@ async def test_dead_holds_go_when_another_is_acquired(
     await until(all_are_dead)
     assert int(str(store.hlen(holds_key(ResourceName("org", "studio-a"))))) >= 1
 
-    await keep(make_holds(), OURS, SPAN, HoldRule.SHARED)
+    await keep(make_holds(), OURS, SPAN, ADVISORY)
 
     assert store.hkeys(holds_key(ResourceName("org", "studio-a"))) == [HOLDER.holder_id.encode()]
 
 
 async def test_a_dead_hold_is_not_renewed(make_holds: MakeHolds) -> None:
     short = make_holds(timeout=SHORT)
-    await keep(short, OURS, SPAN, HoldRule.EXCLUSIVE)
+    await keep(short, OURS, SPAN, EXCLUSIVE)
 
     async def is_dead() -> bool:
         return not await short.live("org", ["studio-a"], SPAN)
@@ -96,7 +102,7 @@ async def test_a_holder_that_wanders_leaves_no_trail(
 ) -> None:
     short = make_holds(timeout=timedelta(milliseconds=5))
     for number in range(2_000):
-        await keep(short, HoldKey(HOLDER, f"room-{number}", ""), SPAN, HoldRule.EXCLUSIVE)
+        await keep(short, HoldKey(HOLDER, f"room-{number}", ""), SPAN, EXCLUSIVE)
 
     trail = sum(int(str(store.zcard(key))) for key in store.scan_iter(match="*:holder:*"))
     assert trail < 1_000
@@ -106,7 +112,7 @@ async def test_a_holder_that_wanders_leaves_no_trail(
 async def test_a_release_leaves_no_field(
     holds: RedisHolds, store: redis.Redis, hold_id: str
 ) -> None:
-    await keep(holds, HoldKey(HOLDER, "studio-a", hold_id), SPAN, HoldRule.EXCLUSIVE)
+    await keep(holds, HoldKey(HOLDER, "studio-a", hold_id), SPAN, EXCLUSIVE)
 
     await holds.release(HOLDER, "studio-a", hold_id)
 
@@ -119,17 +125,16 @@ async def test_every_call_touches_the_keys_of_one_partition(
     rooms = [f"room-{number}" for number in range(200)]
     names = [ResourceName("org", room) for room in rooms]
     many: list[Wish] = [
-        Keep(HoldKey(RIVAL, room, "late"), Span(100, 104), Action.RENEW, HoldRule.SHARED)
-        for room in rooms
+        Keep(HoldKey(RIVAL, room, "late"), Span(100, 104), Action.RENEW, ADVISORY) for room in rooms
     ]
     leaving: list[Wish] = [Leave(HoldKey(RIVAL, room, "late")) for room in rooms]
     await make_holds(timeout=SHORT).fulfil(many)
     with redis.Redis.from_url(valkey_url) as watcher, watcher.monitor() as monitor:
         for room in rooms:
-            await keep(holds, HoldKey(HOLDER, room, ""), SPAN, HoldRule.EXCLUSIVE)
+            await keep(holds, HoldKey(HOLDER, room, ""), SPAN, EXCLUSIVE)
         await keep(holds, HoldKey(HOLDER, "room-0", ""), SPAN, None)
         with pytest.raises(SlotHeld):
-            await keep(holds, HoldKey(RIVAL, "room-0", ""), SPAN, HoldRule.EXCLUSIVE)
+            await keep(holds, HoldKey(RIVAL, "room-0", ""), SPAN, EXCLUSIVE)
         await holds.live("org", rooms, SPAN)
         await log.snapshot(names[:100])
         await log.since(dict.fromkeys(names, 0))
@@ -195,11 +200,11 @@ async def test_callers_that_go_away_cost_no_connections(
 async def test_hundreds_of_holds_on_one_resource_are_judged_together(holds: RedisHolds) -> None:
     for number in range(300):
         key = HoldKey(holder_of("org", f"s{number}"), "studio-a", "")
-        await keep(holds, key, Span(number * 2, number * 2 + 1), HoldRule.EXCLUSIVE)
+        await keep(holds, key, Span(number * 2, number * 2 + 1), EXCLUSIVE)
 
     with pytest.raises(SlotHeld) as caught:
-        await keep(holds, OURS, Span(0, 600), HoldRule.EXCLUSIVE)
-    await keep(holds, THEIRS, Span(599, 600), HoldRule.EXCLUSIVE)
+        await keep(holds, OURS, Span(0, 600), EXCLUSIVE)
+    await keep(holds, THEIRS, Span(599, 600), EXCLUSIVE)
 
     assert sum(bitmap.bit_count() for bitmap in caught.value.held.values()) == 300
     assert len(await holds.live("org", ["studio-a"], Span(0, 600))) == 301

@@ -6,7 +6,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from services.presence.domain.change import EndReason, HoldChange, HoldName, merged, told
+from services.presence.domain.change import HoldChange, HoldName, merged, told
+from services.presence.domain.ending import EndReason
 from services.presence.domain.hold import LiveHold
 from shared.slots.quantum import Span
 
