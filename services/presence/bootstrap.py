@@ -9,19 +9,25 @@ from functools import partial
 from typing import Final
 
 from holdfast.presence.v1 import presence_pb2_grpc
+from services.presence.app.check import CheckHolds
+from services.presence.app.count import CountHolders
 from services.presence.app.follow import HoldFollower
 from services.presence.app.keep import KeepHold, KeepHolds
 from services.presence.app.leave import LeaveHolds
+from services.presence.app.list import ListHolders
 from services.presence.app.loop import repeated
+from services.presence.app.settle import SettleHolds
 from services.presence.app.show import ShowPresence
 from services.presence.app.stream import HeldStream
 from services.presence.app.sweep import SweepHolds
+from services.presence.app.want import WishHolds
 from services.presence.app.watch import WatchHolds
 from services.presence.rpc.errors import ERRORS
 from services.presence.rpc.servicer import PresenceServicer
 from services.presence.settings import PresenceSettings
 from services.presence.storage.hold import RedisHolds
 from services.presence.storage.log import RedisHoldLog
+from services.presence.storage.reading import RedisHoldReader
 from services.presence.storage.server import HoldServer
 from services.presence.storage.tail import RedisLogTail
 from services.presence.upstream.catalog import CatalogRules
@@ -83,13 +89,18 @@ def _service(
 ) -> Service:
     terms = settings.terms()
     store = RedisHolds(server, terms, log_length=settings.hold_log_length)
-    keep = KeepHolds(store, rules)
+    reader = RedisHoldReader(server)
+    keep, wish = KeepHolds(store, rules), WishHolds(rules)
     servicer = PresenceServicer(
-        keep=KeepHold(keep),
-        hold=partial(HeldStream, keep),
+        keep=KeepHold(keep, wish),
+        hold=partial(HeldStream, keep, wish),
         leave=LeaveHolds(store),
         show=ShowPresence(store),
         watch=watch,
+        list=ListHolders(reader),
+        count=CountHolders(reader, rules),
+        check=CheckHolds(reader, rules),
+        settle=SettleHolds(store, rules),
         renew_after=terms.renew_after,
     )
     add = presence_pb2_grpc.add_PresenceServiceServicer_to_server

@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from datetime import datetime
 
 from services.presence.app.port import HoldRules, HoldStore
+from services.presence.app.want import Want, WishHolds
 from services.presence.domain.hold import HoldKey, ResourceName, ResourceRule
-from services.presence.domain.refusal import Refusal, ResourceNotFound
+from services.presence.domain.refusal import HoldEnded, Refusal, ResourceNotFound
 from services.presence.domain.wish import (
     Action,
+    Ended,
     Judged,
     Keep,
     Kept,
@@ -20,7 +21,6 @@ from services.presence.domain.wish import (
     Unjudged,
     Wish,
 )
-from shared.slots.quantum import Span
 
 
 class KeepHolds:
@@ -29,10 +29,6 @@ class KeepHolds:
     def __init__(self, store: HoldStore, rules: HoldRules) -> None:
         self._store = store
         self._rules = rules
-
-    def wish(self, key: HoldKey, span: Span, action: Action) -> Keep:
-        """Returns the wish to have a hold, with the rule if it is known already."""
-        return Keep(key, span, action, self._rules.known(*key.resource))
 
     async def __call__(self, wishes: Sequence[Wish]) -> list[Judged | Left]:
         """Fulfils wishes in their order and returns what became of each.
@@ -48,7 +44,10 @@ class KeepHolds:
             if not isinstance(verdict, Unjudged):
                 found[place] = verdict
             elif isinstance(wish, Keep):
-                unjudged[place] = wish
+                if wish.doubt is not None:
+                    found[place] = Refused(wish.doubt)
+                else:
+                    unjudged[place] = wish
         if unjudged:
             # Only now the catalog is asked: a renewal goes on whatever became of the resource.
             found |= await self._judged(unjudged)
@@ -63,7 +62,8 @@ class KeepHolds:
             if not isinstance(rule, ResourceRule):
                 found[place] = Refused(rule)
             else:
-                again[place] = replace(wish, rule=rule)
+                action = Action.RENEW if wish.action is Action.STAY else wish.action
+                again[place] = replace(wish, rule=rule, action=action)
         verdicts = await self._store.fulfil(list(again.values()))
         for place, verdict in zip(again, verdicts, strict=True):
             assert not isinstance(verdict, Unjudged)  # under a rule the store judges
@@ -86,20 +86,26 @@ class KeepHolds:
 class KeepHold:
     """One heartbeat."""
 
-    def __init__(self, keep: KeepHolds) -> None:
+    def __init__(self, keep: KeepHolds, wish: WishHolds) -> None:
         self._keep = keep
+        self._wish = wish
 
-    async def __call__(self, key: HoldKey, span: Span) -> datetime:
-        """Returns when the hold ends unless it is renewed.
+    async def __call__(self, key: HoldKey, want: Want) -> Kept:
+        """Returns the hold as it is had.
 
         Raises:
             ResourceNotFound: The resource is unknown, and this is not a renewal.
+            EventTypeNotFound: The event type is unknown, and this is not a renewal.
             SlotHeld: Another session's live hold is in the way.
+            HoldTooLong: No booking of the resource could take that long.
+            HoldEnded: Another call has ended the hold.
             TooManyHolds: The session has as many holds on the resource as it may.
-            StoreUnavailable: The store cannot be reached.
+            StoreUnavailable: The store cannot be reached, or the catalog to ask for buffers.
         """
-        (found,) = await self._keep([self._keep.wish(key, span, Action.ACQUIRE)])
+        (found,) = await self._keep(await self._wish({key: want}))
         if isinstance(found, Refused):
             raise found.refusal
-        assert isinstance(found, Kept)  # an acquisition meets no end
-        return found.expires_at
+        if isinstance(found, Ended):
+            raise HoldEnded(found.reason)
+        assert isinstance(found, Kept)  # nothing was to be left
+        return found

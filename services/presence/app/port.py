@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Protocol
 
 from services.presence.domain.change import History, LogEntry, Position, Snapshot
 from services.presence.domain.hold import (
     Buffers,
     Holder,
+    HolderCount,
     LiveHold,
+    Reading,
     ResourceName,
     ResourceRule,
 )
+from services.presence.domain.taken import SettledTime
 from services.presence.domain.wish import Verdict, Wish
 from shared.slots.quantum import Span
 
@@ -41,6 +44,25 @@ class HoldStore(Protocol):
         self, organization_id: str, resource_ids: Sequence[str], span: Span
     ) -> list[LiveHold]:
         """Reads the live holds that overlap the span, by resource in the order given."""
+
+    async def settle(self, settled: Sequence[SettledTime]) -> int:
+        """Ends the holds over time that is taken; told again, it ends no others.
+
+        Returns:
+            How many live ones ended.
+        """
+
+
+class HoldReader(Protocol):
+    """Reads holds and changes nothing. Each method may raise StoreUnavailable."""
+
+    async def read(self, resources: Collection[ResourceName]) -> Reading:
+        """Reads the live holds of resources, each as it is at a moment after the reading's."""
+
+    async def count(
+        self, organization_id: str, resource_ids: Collection[str], event_type_id: str
+    ) -> HolderCount:
+        """Counts live holds on resources: those that name an event type, or all if it is empty."""
 
 
 class HoldLog(Protocol):

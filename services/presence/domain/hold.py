@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -48,6 +49,9 @@ class Buffers(NamedTuple):
     after: timedelta
 
 
+NO_BUFFERS: Final = Buffers(timedelta(0), timedelta(0))
+
+
 class ResourceName(NamedTuple):
     """A resource of an organization."""
 
@@ -83,6 +87,9 @@ class LiveHold:
 
     Attributes:
         is_overdue: Its heartbeats stopped: it ends at ``expires_at`` unless one still comes.
+        units: How many it holds.
+        acquired_at: Since when; no two holds of a resource have the same, but for those that a
+            server of the version before wrote: they have been there for ever.
     """
 
     resource_id: str
@@ -91,6 +98,22 @@ class LiveHold:
     span: Span
     expires_at: datetime
     is_overdue: bool
+    units: int
+    acquired_at: datetime
+
+
+class Reading(NamedTuple):
+    """Live holds, and what the store's clock said when their reading began."""
+
+    time: datetime
+    holds: Mapping[ResourceName, Sequence[LiveHold]]
+
+
+class HolderCount(NamedTuple):
+    """How many sessions have live holds, and how many those are."""
+
+    holders: int
+    holds: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,21 +149,34 @@ def holder_of(organization_id: str, session: str) -> Holder:
     return Holder(organization_id, hashlib.sha256(secret).hexdigest()[:HOLDER_ID_LENGTH])
 
 
-def held_span(start: datetime, length: timedelta) -> Span:
-    """Returns the quanta of a hold from ``start`` on, its end rounded up.
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What somebody wants to hold.
 
-    Args:
-        start: Aware.
+    Attributes:
+        start: A quarter hour.
         length: More than zero.
+        event_type_id: Whose buffers are held, too; empty for none.
+        units: How many.
 
     Raises:
         StartOffGrid: ``start`` is not a quarter hour; it is never rounded.
     """
-    try:
-        number(start)
-    except OffGrid:
-        raise StartOffGrid(start) from None
-    return covering(start, start + length)
+
+    start: datetime
+    length: timedelta
+    event_type_id: str = ""
+    units: int = 1
+
+    def __post_init__(self) -> None:
+        try:
+            number(self.start)
+        except OffGrid:
+            raise StartOffGrid(self.start) from None
+
+    def span(self, buffers: Buffers = NO_BUFFERS) -> Span:
+        """Returns the quanta that it takes, rounded out."""
+        return covering(self.start - buffers.before, self.start + self.length + buffers.after)
 
 
 def touches(span: Span, days: AbstractSet[int]) -> bool:

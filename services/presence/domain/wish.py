@@ -8,17 +8,25 @@ from enum import Enum
 
 from services.presence.domain.ending import EndReason
 from services.presence.domain.hold import HoldKey, ResourceRule
-from services.presence.domain.refusal import Refusal
+from services.presence.domain.refusal import EventTypeNotFound, Refusal
+from shared.runtime.failure import StoreUnavailable
 from shared.slots.quantum import Span
+
+Doubt = EventTypeNotFound | StoreUnavailable
+"""Why the buffers of an event type are not known."""
 
 
 class Action(Enum):
     """What is wished."""
 
     ACQUIRE = "acquire"
-    """To have the hold: it is renewed, swapped or acquired."""
+    """To have the hold: it is renewed, swapped or acquired, but not where that time was booked."""
     RENEW = "renew"
     """To go on having it: as ACQUIRE, but not against an end that another call put to it."""
+    STAY = "stay"
+    """As RENEW, of a hold that was just had under a rule; nothing is asked but whether it is."""
+    RESUME = "resume"
+    """To go on with the hold that is there, if it names the event type and covers the span."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,12 +35,16 @@ class Keep:
 
     Attributes:
         rule: By which it is judged if it is not just renewed; None where that is not known.
+        doubt: Why it cannot be judged at all: its buffers are not known. It is a RESUME.
     """
 
     key: HoldKey
     span: Span
     action: Action
     rule: ResourceRule | None
+    units: int = 1
+    event_type_id: str = ""
+    doubt: Doubt | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,16 +56,24 @@ class Leave:
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """The hold is the holder's."""
+    """The hold is the holder's.
+
+    Attributes:
+        span: What is held.
+        units_ahead: How many units others acquired earlier, on the quantum where they are most;
+            0 on an exclusive resource, None where it was not asked.
+    """
 
     expires_at: datetime
+    span: Span
+    units_ahead: int | None
 
 
 @dataclass(frozen=True, slots=True)
 class Refused:
     """The hold could not be had; what the holder had before, it still has."""
 
-    refusal: Refusal
+    refusal: Refusal | StoreUnavailable
 
 
 @dataclass(frozen=True, slots=True)

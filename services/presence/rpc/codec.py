@@ -7,24 +7,26 @@ from collections.abc import Iterable
 from datetime import date, datetime, timedelta
 from typing import Final, NamedTuple
 
-from google.protobuf.message import Message
-
-from holdfast.presence.v1 import presence_pb2
+from holdfast.presence.v1 import holder_pb2, presence_pb2
+from services.presence.app.list import HoldersThen
+from services.presence.app.want import Want
 from services.presence.domain.hold import (
     LONGEST_HOLD,
     Holder,
     HoldKey,
     LiveHold,
-    held_span,
+    ResourceName,
+    Wanted,
     holder_of,
 )
-from services.presence.rpc.encode import hold
+from services.presence.domain.wish import Kept
+from services.presence.rpc.encode import hold, quantum_start, timestamp
 from shared.runtime.check import FieldCheck
-from shared.slots.quantum import Span
 
 MOST_RESOURCES: Final = 100
 MOST_DATES: Final = 93
 MOST_DAYS: Final = 320
+MOST_UNITS: Final = 10_000
 
 _SESSION: Final = re.compile(r"[A-Za-z0-9_-]{22,128}\Z")
 _SHORTEST: Final = timedelta(microseconds=1)
@@ -34,7 +36,25 @@ class Heartbeat(NamedTuple):
     """What HeartbeatRequest asks for."""
 
     key: HoldKey
-    span: Span
+    want: Want
+
+
+class Terms(NamedTuple):
+    """What is to be held, as it was read; to be used once all of the request is checked."""
+
+    start: datetime
+    length: timedelta
+    event_type_id: str
+    units: int
+    renew: bool
+
+    def want(self) -> Want:
+        """Returns what is wanted.
+
+        Raises:
+            StartOffGrid: The start is not a quarter hour.
+        """
+        return Want(Wanted(self.start, self.length, self.event_type_id, self.units), self.renew)
 
 
 class Leave(NamedTuple):
@@ -43,6 +63,21 @@ class Leave(NamedTuple):
     holder: Holder
     resource_id: str
     hold_id: str | None
+
+
+class Instant(NamedTuple):
+    """What ListHoldersRequest asks for."""
+
+    resource: ResourceName
+    time: datetime
+
+
+class Counting(NamedTuple):
+    """What CountHoldersRequest asks for: one of the two is empty."""
+
+    organization_id: str
+    resource_id: str
+    event_type_id: str
 
 
 class DatePresence(NamedTuple):
@@ -65,12 +100,10 @@ def heartbeat(request: presence_pb2.HeartbeatRequest) -> Heartbeat:
     check_session(check, request.session)
     check.identifier("resource_id", request.resource_id)
     check.optional_identifier("hold_id", request.hold_id)
-    start, length = check_time(check, "", request)
+    terms = check_terms(check, "", request)
     check.done()
     holder = holder_of(request.organization_id, request.session)
-    return Heartbeat(
-        HoldKey(holder, request.resource_id, request.hold_id), held_span(start, length)
-    )
+    return Heartbeat(HoldKey(holder, request.resource_id, request.hold_id), terms.want())
 
 
 def leave(request: presence_pb2.LeaveRequest) -> Leave:
@@ -104,14 +137,54 @@ def date_presence(request: presence_pb2.GetDatePresenceRequest) -> DatePresence:
     return found
 
 
+def list_holders(request: holder_pb2.ListHoldersRequest) -> Instant:
+    """Decodes a question for the holders of an instant.
+
+    Raises:
+        InvalidFields: Something is missing or malformed.
+    """
+    check = FieldCheck()
+    check.identifier("organization_id", request.organization_id)
+    check.identifier("resource_id", request.resource_id)
+    time = check.instant("time", request, "time")
+    check.done()
+    return Instant(ResourceName(request.organization_id, request.resource_id), time)
+
+
+def count_holders(request: holder_pb2.CountHoldersRequest) -> Counting:
+    """Decodes a question for how many hold.
+
+    Raises:
+        InvalidFields: Something is missing or malformed, or not one thing is named.
+    """
+    check = FieldCheck()
+    check.identifier("organization_id", request.organization_id)
+    check.optional_identifier("resource_id", request.resource_id)
+    check.optional_identifier("event_type_id", request.event_type_id)
+    if bool(request.resource_id) == bool(request.event_type_id):
+        check.fail("resource_id", "or event_type_id is required, not both")
+    check.done()
+    return Counting(request.organization_id, request.resource_id, request.event_type_id)
+
+
 def heartbeat_response(
-    holder_id: str, expires_at: datetime, renew_after: timedelta
+    holder_id: str, kept: Kept, renew_after: timedelta
 ) -> presence_pb2.HeartbeatResponse:
     """Encodes what a heartbeat got."""
-    response = presence_pb2.HeartbeatResponse(holder_id=holder_id)
-    response.expire_time.FromDatetime(expires_at)
+    response = presence_pb2.HeartbeatResponse(
+        holder_id=holder_id,
+        expire_time=timestamp(kept.expires_at),
+        hold_start_time=quantum_start(kept.span.first),
+        hold_end_time=quantum_start(kept.span.stop),
+        units_ahead=kept.units_ahead or 0,
+    )
     response.renew_after.FromTimedelta(renew_after)
     return response
+
+
+def list_holders_response(found: HoldersThen) -> holder_pb2.ListHoldersResponse:
+    """Encodes the newest holds of an instant."""
+    return holder_pb2.ListHoldersResponse(holds=map(hold, found.newest), total=found.total)
 
 
 def date_presence_response(holds: Iterable[LiveHold]) -> presence_pb2.GetDatePresenceResponse:
@@ -134,18 +207,31 @@ def check_date_presence(
     return DatePresence(request.organization_id, resources, dates)
 
 
-def check_time(check: FieldCheck, prefix: str, message: Message) -> tuple[datetime, timedelta]:
-    """The start_time and the duration of a hold; ``prefix`` is the path of the message."""
-    return (
+def check_terms(
+    check: FieldCheck, prefix: str, message: presence_pb2.HeartbeatRequest | presence_pb2.HoldSpan
+) -> Terms:
+    """What is to be held; ``prefix`` is the path of the message."""
+    return Terms(
         check.instant(f"{prefix}start_time", message, "start_time"),
         check.length(
             f"{prefix}duration", message, "duration", minimum=_SHORTEST, maximum=LONGEST_HOLD
         ),
+        check.optional_identifier(f"{prefix}event_type_id", message.event_type_id),
+        check_units(check, f"{prefix}units", message.units),
+        message.renew,
     )
 
 
-def check_session(check: FieldCheck, session: str) -> None:
-    """The secret of a session; it is never repeated."""
+def check_units(check: FieldCheck, field: str, value: int) -> int:
+    """How many units: 1 to 10,000; 0 means 1."""
+    if not 0 <= value <= MOST_UNITS:
+        check.fail(field, f"must be from 0 to {MOST_UNITS}")
+        return 1
+    return value or 1
+
+
+def check_session(check: FieldCheck, session: str, prefix: str = "") -> None:
+    """The secret of a session; it is never repeated. ``prefix`` is the path of its message."""
     if not _SESSION.match(session):
         # Never the value: it is a secret, and who sends a wrong one may mean a right one.
-        check.fail("session", "must be 22 to 128 of A-Z a-z 0-9 _ -")
+        check.fail(f"{prefix}session", "must be 22 to 128 of A-Z a-z 0-9 _ -")

@@ -14,7 +14,7 @@ from services.presence.domain.change import HoldName, Told
 from services.presence.domain.ending import EndReason
 from services.presence.domain.hold import LiveHold
 from services.presence.domain.refusal import SlotHeld
-from shared.slots.quantum import instant
+from shared.slots.quantum import SECONDS_PER_QUANTUM
 
 END_REASONS = {
     EndReason.LEFT: holder_pb2.HOLD_END_REASON_LEFT,
@@ -31,10 +31,12 @@ def hold(found: LiveHold) -> holder_pb2.Hold:
         resource_id=found.resource_id,
         holder_id=found.holder_id,
         hold_id=found.hold_id,
-        start_time=timestamp(instant(found.span.first)),
-        end_time=timestamp(instant(found.span.stop)),
+        start_time=quantum_start(found.span.first),
+        end_time=quantum_start(found.span.stop),
         expire_time=timestamp(found.expires_at),
         overdue=found.is_overdue,
+        units=found.units,
+        acquire_time=timestamp(found.acquired_at),
     )
 
 
@@ -63,6 +65,11 @@ def held_quanta(refusal: SlotHeld) -> Iterable[time_pb2.DayQuanta]:
     for day, quanta in refusal.named():
         date = date_pb2.Date(year=day.year, month=day.month, day=day.day)
         yield time_pb2.DayQuanta(resource_id=refusal.resource_id, date=date, quanta=quanta)
+
+
+def quantum_start(number: int) -> Timestamp:
+    """Encodes the instant at which a quantum starts."""
+    return Timestamp(seconds=number * SECONDS_PER_QUANTUM)
 
 
 def timestamp(moment: datetime) -> Timestamp:

@@ -7,15 +7,19 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
 
-from holdfast.presence.v1 import presence_pb2, presence_pb2_grpc
+from holdfast.presence.v1 import hold_check_pb2, holder_pb2, presence_pb2, presence_pb2_grpc
+from services.presence.app.check import CheckHolds
+from services.presence.app.count import CountHolders
 from services.presence.app.keep import KeepHold
 from services.presence.app.leave import LeaveHolds
+from services.presence.app.list import ListHolders
 from services.presence.app.mirror import HoldUpdate
+from services.presence.app.settle import SettleHolds
 from services.presence.app.show import ShowPresence
 from services.presence.app.stream import HeldStream
 from services.presence.app.watch import WatchHolds
 from services.presence.domain.hold import Holder, ResourceName
-from services.presence.rpc import codec, stream_codec, watch_codec
+from services.presence.rpc import booking_codec, codec, stream_codec, watch_codec
 from services.presence.rpc.view import PresenceView
 from shared.runtime.call import Context
 from shared.runtime.mailbox import Mailbox
@@ -34,6 +38,10 @@ class PresenceServicer(presence_pb2_grpc.PresenceServiceServicer):
     leave: LeaveHolds
     show: ShowPresence
     watch: WatchHolds
+    list: ListHolders
+    count: CountHolders
+    check: CheckHolds
+    settle: SettleHolds
     renew_after: timedelta
 
     @property
@@ -46,8 +54,8 @@ class PresenceServicer(presence_pb2_grpc.PresenceServiceServicer):
     ) -> presence_pb2.HeartbeatResponse:
         """Acquires, renews or swaps a hold."""
         asked = codec.heartbeat(request)
-        expires_at = await self.keep(asked.key, asked.span)
-        return codec.heartbeat_response(asked.key.holder.holder_id, expires_at, self.renew_after)
+        kept = await self.keep(asked.key, asked.want)
+        return codec.heartbeat_response(asked.key.holder.holder_id, kept, self.renew_after)
 
     async def HoldStream(  # type: ignore[override]  # a coroutine that writes, not an iterator
         self, requests: AsyncIterator[presence_pb2.HoldStreamRequest], context: Context
@@ -87,3 +95,30 @@ class PresenceServicer(presence_pb2_grpc.PresenceServiceServicer):
         async with self.watch(asked.resources, asked.told, mailbox) as beginning:
             view = PresenceView(asked.days, asked.tokens, beginning, self.watch.covered)
             await serve_watch(context, mailbox, view)
+
+    async def ListHolders(
+        self, request: holder_pb2.ListHoldersRequest, context: Context
+    ) -> holder_pb2.ListHoldersResponse:
+        """Lists who holds a resource at an instant."""
+        return codec.list_holders_response(await self.list(*codec.list_holders(request)))
+
+    async def CountHolders(
+        self, request: holder_pb2.CountHoldersRequest, context: Context
+    ) -> holder_pb2.CountHoldersResponse:
+        """Counts who holds a resource, or holds under an event type."""
+        count = await self.count(*codec.count_holders(request))
+        return holder_pb2.CountHoldersResponse(holders=count.holders, holds=count.holds)
+
+    async def CheckHolds(
+        self, request: hold_check_pb2.CheckHoldsRequest, context: Context
+    ) -> hold_check_pb2.CheckHoldsResponse:
+        """Tells what counts against bookings."""
+        checked = await self.check(*booking_codec.check_holds(request))
+        return booking_codec.check_holds_response(checked)
+
+    async def SettleHolds(
+        self, request: hold_check_pb2.SettleHoldsRequest, context: Context
+    ) -> hold_check_pb2.SettleHoldsResponse:
+        """Ends the holds over what is booked."""
+        ended = await self.settle(*booking_codec.settle_holds(request))
+        return hold_check_pb2.SettleHoldsResponse(ended=ended)

@@ -8,24 +8,31 @@ from typing import Final, NamedTuple
 
 from holdfast.presence.v1 import error_reason_pb2, presence_pb2
 from services.presence.app.stream import MOST_HOLDS
-from services.presence.domain.hold import Holder, HoldKey, held_span, holder_of
+from services.presence.app.want import Want
+from services.presence.domain.hold import Holder, HoldKey, holder_of
 from services.presence.domain.refusal import SlotHeld
 from services.presence.domain.wish import Ended, Judged, Kept
-from services.presence.rpc.codec import check_session, check_time
-from services.presence.rpc.encode import END_REASONS, held_quanta, timestamp
+from services.presence.rpc.codec import check_session, check_terms
+from services.presence.rpc.encode import END_REASONS, held_quanta, quantum_start, timestamp
 from services.presence.rpc.errors import ERRORS
 from shared.runtime.check import FieldCheck
-from shared.slots.quantum import Span
+from shared.runtime.status import KIT_ERRORS
 
 # Many may be left that the stream does not keep; a message must stay a message.
 _MOST_LEFT: Final = MOST_HOLDS
+_NUMBERS: Final = dict(error_reason_pb2.ErrorReason.items())
+_REASONS: Final = {
+    kind: _NUMBERS[f"ERROR_REASON_{reason}"]
+    for kind, (_, reason) in {**KIT_ERRORS, **ERRORS}.items()
+    if f"ERROR_REASON_{reason}" in _NUMBERS
+}
 
 
 class Turn(NamedTuple):
     """What one message of the client asks for."""
 
     holder: Holder
-    keep: Mapping[HoldKey, Span]
+    keep: Mapping[HoldKey, Want]
     leave: list[HoldKey]
 
 
@@ -49,10 +56,10 @@ def turn(request: presence_pb2.HoldStreamRequest, holder: Holder | None) -> Turn
         if len(entries) > most:
             check.fail(name, f"must have at most {most} entries")
             check.done()
-    times = []
+    terms = []
     for index, span in enumerate(request.keep):
         _check_name(check, f"keep[{index}].", span)
-        times.append(check_time(check, f"keep[{index}].", span))
+        terms.append(check_terms(check, f"keep[{index}].", span))
     for index, left in enumerate(request.leave):
         _check_name(check, f"leave[{index}].", left)
     keys = [HoldKey(owner, span.resource_id, span.hold_id) for span in request.keep]
@@ -61,7 +68,7 @@ def turn(request: presence_pb2.HoldStreamRequest, holder: Holder | None) -> Turn
     check.done()
     return Turn(
         owner,
-        dict(zip(keys, (held_span(*time) for time in times), strict=True)),
+        dict(zip(keys, (found.want() for found in terms), strict=True)),
         [HoldKey(owner, left.resource_id, left.hold_id) for left in request.leave],
     )
 
@@ -106,13 +113,16 @@ def _result(key: HoldKey, verdict: Judged) -> presence_pb2.HoldResult:
     if isinstance(verdict, Kept):
         result.state = presence_pb2.HOLD_STATE_HELD
         result.expire_time.CopyFrom(timestamp(verdict.expires_at))
+        result.hold_start_time.CopyFrom(quantum_start(verdict.span.first))
+        result.hold_end_time.CopyFrom(quantum_start(verdict.span.stop))
+        if verdict.units_ahead is not None:
+            result.units_ahead = verdict.units_ahead
     elif isinstance(verdict, Ended):
         result.state = presence_pb2.HOLD_STATE_ENDED
         result.end_reason = END_REASONS[verdict.reason]
     else:
         result.state = presence_pb2.HOLD_STATE_REFUSED
-        _, reason = ERRORS[type(verdict.refusal)]
-        result.reason = error_reason_pb2.ErrorReason.Value(f"ERROR_REASON_{reason}")
+        result.reason = _REASONS[type(verdict.refusal)]
         if isinstance(verdict.refusal, SlotHeld):
             result.held_quanta.extend(held_quanta(verdict.refusal))
     return result

@@ -66,6 +66,7 @@ class PresenceView:
             if (body := self._resumption(name, resumption)) is not None
         ]
         if changes:
+            self._cover()
             yield self._message(_CHANGES, changes)
         others = [name for name in self._topics if name not in beginning.resumed]
         if others:
@@ -75,14 +76,22 @@ class PresenceView:
 
     def changed(self, resource: ResourceName, update: HoldUpdate, /) -> bytes | None:
         """One change, or None where it touches no watched day or was told already."""
-        seen = self._seen[resource]
-        if update.position.epoch != seen.epoch or update.position <= seen:
+        seen, position = self._seen[resource], update.position
+        if position.epoch != seen.epoch or position <= seen:
             return None
-        self._seen[resource] = update.position
+        self._seen[resource] = position
         body = self._encoded_update(resource, update)
         if body is None:
             return None
-        return self._message(_CHANGES, [self._after(resource, update.position, body)])
+        after, self._read[resource] = self._read[resource], position.revision
+        self._cover_now_and_then()
+        # Whoever watches the same and was told the same shares the message, token included.
+        shared = (self._tokens.digest, after, *self._seen.values())
+        message: bytes | None = update.encoded.get(shared)
+        if message is None:
+            body += integer_field(_AFTER, after)
+            message = update.encoded[shared] = self._message(_CHANGES, [body])
+        return message
 
     def retold(self, resources: Collection[ResourceName], /, *, is_reset: bool) -> bytes:
         """The live holds of some resources, in the order asked."""
@@ -93,11 +102,12 @@ class PresenceView:
                 self._seen[name] = topic.position
                 self._read[name] = topic.position.revision
                 bodies.append(self._encoded_state(topic))
+        self._cover()
         return self._message(_RESET if is_reset else _SNAPSHOT, bodies)
 
     def bookmark(self) -> bytes:
         """How far the watcher has been told."""
-        self._covered_at = 0.0
+        self._cover()
         return self._message(_BOOKMARK, [])
 
     def _resumption(self, name: ResourceName, resumption: Resumption) -> bytes | None:
@@ -136,13 +146,15 @@ class PresenceView:
         return body
 
     def _message(self, event: bytes, resources: Iterable[bytes]) -> bytes:
+        token = self._tokens.encode(self._seen.values())
+        bodies = [bytes_field(_RESOURCES, resource) for resource in resources]
+        return b"".join([event, *bodies, bytes_field(_TOKEN, token)])
+
+    def _cover_now_and_then(self) -> None:
         now = time.monotonic()
         if now - self._covered_at > _COVER_SECONDS:
             self._covered_at = now
             self._cover()
-        token = self._tokens.encode(self._seen.values())
-        bodies = [bytes_field(_RESOURCES, resource) for resource in resources]
-        return b"".join([event, *bodies, bytes_field(_TOKEN, token)])
 
     def _cover(self) -> None:
         """Moves positions past others' changes: the log forgets them, idle resources or not."""

@@ -8,12 +8,21 @@ from datetime import timedelta
 from typing import Any, Final
 
 from services.presence.domain.ending import EndReason
-from services.presence.domain.hold import Holder, HoldTerms, LiveHold, ResourceName
-from services.presence.domain.refusal import SlotHeld, TooManyHolds
+from services.presence.domain.hold import (
+    LONGEST_HOLD,
+    Holder,
+    HoldTerms,
+    LiveHold,
+    ResourceName,
+)
+from services.presence.domain.refusal import HoldTooLong, Refusal, SlotHeld, TooManyHolds
+from services.presence.domain.taken import SettledTime
 from services.presence.domain.wish import (
+    Action,
     Ended,
     Keep,
     Kept,
+    Leave,
     Left,
     Refused,
     Unjudged,
@@ -27,10 +36,10 @@ from services.presence.storage.layout import (
     partition_keys,
     resource_name,
 )
-from services.presence.storage.packed import instant, live_holds
+from services.presence.storage.packed import instant, live_holds, microseconds
 from services.presence.storage.script import Script, ScriptCall
 from services.presence.storage.server import HoldServer
-from shared.slots.quantum import Span
+from shared.slots.quantum import QUANTUM, Span
 
 _MICROSECOND: Final = timedelta(microseconds=1)
 _LEAVE: Final = "leave"
@@ -52,9 +61,11 @@ class RedisHolds:
         self._log_length = log_length
         self._timeout = terms.timeout // _MICROSECOND
         self._lead = terms.overdue_before_expiry // _MICROSECOND
+        self._settling = [self._timeout, log_length]
         self._keep = Script.load("keep")
         self._release = Script.load("release")
         self._live = Script.load("live")
+        self._settle = Script.load("settle")
 
     async def fulfil(self, wishes: Sequence[Wish]) -> list[Verdict]:
         """Fulfils wishes in their order, those of one partition in one step.
@@ -134,6 +145,25 @@ class RedisHolds:
             for hold in live_holds(resource.resource_id, pairs)
         ]
 
+    async def settle(self, settled: Sequence[SettledTime]) -> int:
+        """Ends the holds over time that is taken, in one round trip.
+
+        Raises:
+            StoreUnavailable: The server cannot be reached.
+        """
+        by_partition: defaultdict[int, list[str | int]] = defaultdict(list)
+        for time in settled:
+            by_partition[partition(time.resource)] += [
+                resource_name(time.resource), time.holder.holder_id if time.holder else "",
+                time.span.first, time.span.stop, time.units, microseconds(time.committed_at),
+                time.reason.value, time.rule.value,
+            ]  # fmt: skip
+        answers = await self._run(
+            ScriptCall(self._settle, partition_keys(number), [*self._settling, *arguments])
+            for number, arguments in by_partition.items()
+        )
+        return sum(answers)
+
     async def _run(self, calls: Iterable[ScriptCall]) -> list[Any]:
         pending = list(calls)
         if len(pending) == 1:
@@ -150,27 +180,41 @@ class RedisHolds:
 
     def _verdict(self, wish: Wish, told: list[Any]) -> Verdict:
         kind, *values = told
-        match kind:
-            case b"kept":
-                return Kept(instant(values[0]))
-            case b"held":
-                assert isinstance(wish, Keep)  # nothing is in the way of leaving
-                spans = list(zip(values[::2], values[1::2], strict=True))
-                return Refused(SlotHeld(wish.key.resource_id, wish.span, spans))
-            case b"full":
-                return Refused(TooManyHolds(self._limit))
-            case b"ended":
-                return Ended(EndReason(values[0]))
-            case b"left":
-                return Left(was_live=bool(values[0]))
-            case _:
-                return Unjudged()
+        if kind == b"left":
+            return Left(was_live=bool(values[0]))
+        if kind == b"ended":
+            return Ended(EndReason(values[0]))
+        if kind == b"unjudged":
+            return Unjudged()
+        assert isinstance(wish, Keep)  # nothing else comes of leaving
+        if kind == b"kept":
+            return _kept(wish, *values)
+        return Refused(self._refusal(wish, kind, values))
+
+    def _refusal(self, wish: Keep, kind: bytes, values: list[int]) -> Refusal:
+        if kind == b"long":
+            return HoldTooLong(_longest(wish) * QUANTUM)
+        if kind == b"full":
+            return TooManyHolds(self._limit)
+        spans = list(zip(values[::2], values[1::2], strict=True))
+        return SlotHeld(wish.key.resource_id, wish.span, spans)
+
+
+def _kept(wish: Keep, expiry: int, ahead: int | None = None, *quanta: int) -> Kept:
+    return Kept(instant(expiry), Span(*quanta) if quanta else wish.span, ahead)
 
 
 def _arguments(wish: Wish) -> list[str | int]:
     key = wish.key
     who = [resource_name(key.resource), key.holder.holder_id, key.hold_id]
-    if isinstance(wish, Keep):
-        rule = wish.rule.rule.value if wish.rule else ""
-        return [wish.action.value, *who, wish.span.first, wish.span.stop, rule]
-    return [_LEAVE, *who, 0, 0, ""]
+    if isinstance(wish, Leave):
+        return [_LEAVE, *who]
+    asked = [wish.action.value, *who, wish.span.first, wish.span.stop, wish.units]
+    if wish.action is Action.STAY:
+        return asked
+    rule = wish.rule.rule.value if wish.rule else ""
+    return [*asked, wish.event_type_id, rule, _longest(wish)]
+
+
+def _longest(wish: Keep) -> int:
+    return (wish.rule.longest if wish.rule else None) or LONGEST_HOLD // QUANTUM

@@ -4,13 +4,17 @@ Keys fall into a fixed number of partitions by organization and resource. A part
 share one hash tag, so a script that serves one partition works on a cluster, and whatever
 counts for all of a partition's holds lies beside them.
 
-    holdfast:{presence-17}:head      hash: epoch and revision, and the server that wrote them
+    holdfast:{presence-17}:head      hash: epoch and revision, the server that wrote them, and the
+                                     instant of the last acquisition
     holdfast:{presence-17}:due       sorted set: "<organization>/<resource>", a line break and the
                                      hold's field, by the instant at which a sweep must see to it
     holdfast:{presence-17}:log       stream: what changed; an entry's id is "<revision>-0"
     holdfast:{presence-17}:holds:<organization>/<resource>   hash: one hold a field
-    holdfast:{presence-17}:ended:<organization>/<resource>/<field>   why a hold was ended, for
-                                     twice the timeout
+    holdfast:{presence-17}:ended:<organization>/<resource>/<field>   why a hold was ended and,
+                                     unless its holder left, its span, for twice the timeout
+    holdfast:{presence-17}:settled:<organization>/<resource>/<holder>/<span>/<units>/<commit>
+                                     a booking of a pool that has ended its booker's holds, for as
+                                     long
     holdfast:{presence-17}:holder:<organization>/<holder>    sorted set: the resources of the
                                      partition on which it has holds, by the expiry of the last
 

@@ -136,4 +136,8 @@ def _asked(
 def _entries(resource: ResourceName, told: Any) -> list[Any] | None:
     if told == b"":
         return None
-    return [change for records in told for change in hold_changes(resource.resource_id, records)]
+    return [
+        change
+        for records, beside in zip(told[::2], told[1::2], strict=True)
+        for change in hold_changes(resource.resource_id, records, beside)
+    ]

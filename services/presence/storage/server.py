@@ -119,6 +119,19 @@ class HoldServer:
             pipeline.hmget(key, list(names))
         return await self._answers(pipeline)
 
+    async def hashes(self, keys: Sequence[str]) -> tuple[tuple[int, int], list[dict[bytes, bytes]]]:
+        """Reads hashes in one round trip; returns what the clock said just before, too.
+
+        Returns:
+            The seconds since 1970 and the microseconds, and the hashes in order.
+        """
+        pipeline = self._client.pipeline(transaction=False)
+        pipeline.time()
+        for key in keys:
+            pipeline.hgetall(key)
+        time, *found = await self._answers(pipeline)
+        return time, found
+
     async def _answers(self, pipeline: Pipeline) -> list[Any]:
         answers = await self._asked(pipeline.execute(raise_on_error=False))
         for answer in answers:

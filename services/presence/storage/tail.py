@@ -78,5 +78,5 @@ def _entry(number: bytes, fields: Mapping[bytes, bytes]) -> LogEntry:
         int(fields[b"epoch"]),
         int(number.partition(b"-")[0]),
         resource,
-        list(hold_changes(resource.resource_id, fields[b"changes"])),
+        list(hold_changes(resource.resource_id, fields[b"changes"], fields.get(b"beside", b""))),
     )

@@ -18,9 +18,10 @@ from google.rpc import error_details_pb2
 from google.type import date_pb2
 from grpc_status import rpc_status
 
-from holdfast.presence.v1 import holder_pb2, presence_pb2, presence_pb2_grpc
+from holdfast.presence.v1 import hold_check_pb2, holder_pb2, presence_pb2, presence_pb2_grpc
 from services.presence.domain.hold import ResourceName
 from services.presence.storage.layout import partition
+from shared.slots.quantum import covering, instant
 from tests.contract.presence.streams import Holding, Watching
 
 DAY = date(2027, 3, 9)
@@ -96,12 +97,14 @@ class Client:
         start: datetime = START,
         length: timedelta = HOUR,
         timeout: float | None = None,
+        **terms: Any,
     ) -> presence_pb2.HeartbeatResponse:
         request = presence_pb2.HeartbeatRequest(
             organization_id=self.organization_id,
             session=session,
             resource_id=resource_id,
             hold_id=hold_id,
+            **terms,
         )
         request.start_time.FromDatetime(start)
         request.duration.FromTimedelta(length)
@@ -133,6 +136,38 @@ class Client:
             dates=[date_pb2.Date(year=d.year, month=d.month, day=d.day) for d in dates],
         )
         return list((await self.stub.GetDatePresence(request)).holds)
+
+    async def check(self, *bookings: hold_check_pb2.HoldCheck) -> hold_check_pb2.CheckHoldsResponse:
+        request = hold_check_pb2.CheckHoldsRequest(
+            organization_id=self.organization_id, checks=bookings
+        )
+        return await self.stub.CheckHolds(request)
+
+    async def counted(self, *items: hold_check_pb2.ResourceQuanta, session: str = "") -> list[str]:
+        """What counts against one booking, as "item HH:MM-HH:MM xUNITS"."""
+        answer = await self.check(hold_check_pb2.HoldCheck(session=session, items=items))
+        (result,) = answer.results
+        return [
+            f"{h.item} {instant(h.first_quantum):%H:%M}-{instant(h.stop_quantum):%H:%M} x{h.units}"
+            for h in result.holds
+        ]
+
+    async def settle(
+        self,
+        *items: hold_check_pb2.ResourceQuanta,
+        session: str = "",
+        commit_time: datetime | None = None,
+        reason: holder_pb2.HoldEndReason.ValueType = holder_pb2.HOLD_END_REASON_BOOKED,
+    ) -> int:
+        """Tells of one booking, committed now unless it says when; returns how many ended."""
+        if commit_time is None:
+            commit_time = moment((await self.check()).store_time)
+        settlement = hold_check_pb2.Settlement(session=session, items=items, reason=reason)
+        settlement.commit_time.FromDatetime(commit_time)
+        request = hold_check_pb2.SettleHoldsRequest(
+            organization_id=self.organization_id, settlements=[settlement]
+        )
+        return (await self.stub.SettleHolds(request)).ended
 
     def watch(
         self,
@@ -170,6 +205,20 @@ class Client:
             f"{hold.resource_id} {_clock(hold.start_time)}-{_clock(hold.end_time)}"
             for hold in await self.holds(*resource_ids, dates=dates)
         ]
+
+
+def quanta(
+    resource_id: str = "studio-a",
+    *,
+    start: datetime = START,
+    length: timedelta = HOUR,
+    units: int = 1,
+) -> hold_check_pb2.ResourceQuanta:
+    """What a booking takes of a resource."""
+    span = covering(start, start + length)
+    return hold_check_pb2.ResourceQuanta(
+        resource_id=resource_id, first_quantum=span.first, stop_quantum=span.stop, units=units
+    )
 
 
 def moment(stamp: Timestamp) -> datetime:

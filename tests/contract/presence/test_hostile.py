@@ -12,7 +12,7 @@ import redis
 from google.protobuf.message import Message
 from google.type import date_pb2
 
-from holdfast.presence.v1 import presence_pb2
+from holdfast.presence.v1 import hold_check_pb2, holder_pb2, presence_pb2
 from tests.contract.presence.client import Client, new_session, refusal, refusal_of
 from tests.contract.presence.streams import PATIENCE_SECONDS
 from tests.fuzz import hostile_bytes, hostile_messages
@@ -22,12 +22,23 @@ METHODS: dict[str, type[Message]] = {
     "Heartbeat": presence_pb2.HeartbeatRequest,
     "Leave": presence_pb2.LeaveRequest,
     "GetDatePresence": presence_pb2.GetDatePresenceRequest,
+    "ListHolders": holder_pb2.ListHoldersRequest,
+    "CountHolders": holder_pb2.CountHoldersRequest,
+    "CheckHolds": hold_check_pb2.CheckHoldsRequest,
+    "SettleHolds": hold_check_pb2.SettleHoldsRequest,
 }
 STREAMS: dict[str, type[Message]] = {
     "HoldStream": presence_pb2.HoldStreamRequest,
     "WatchPresence": presence_pb2.WatchPresenceRequest,
 }
-REASONS = {"INVALID_FIELD", "OFF_GRID", "SLOT_HELD", "TOO_MANY_HOLDS", "INVALID_RESUME_TOKEN"}
+REASONS = {
+    "INVALID_FIELD",
+    "OFF_GRID",
+    "NOT_FOUND",
+    "SLOT_HELD",
+    "TOO_MANY_HOLDS",
+    "INVALID_RESUME_TOKEN",
+}
 RIGHT: dict[str, Any] = {
     "organization_id": "demo",
     "session": "0123456789abcdefghijKLMNOP",
@@ -35,7 +46,29 @@ RIGHT: dict[str, Any] = {
     "start_time": {"seconds": 1_804_600_800},
     "duration": {"seconds": 900},
 }
+QUANTA = hold_check_pb2.ResourceQuanta(
+    resource_id="studio-a", first_quantum=2_000, stop_quantum=2_004
+)
 EXAMPLES: dict[str, list[Any]] = {
+    "CheckHolds": [
+        hold_check_pb2.CheckHoldsRequest(
+            organization_id="demo",
+            checks=[hold_check_pb2.HoldCheck(session=RIGHT["session"], items=[QUANTA, QUANTA])] * 3,
+        )
+    ],
+    "SettleHolds": [
+        hold_check_pb2.SettleHoldsRequest(
+            organization_id="demo",
+            settlements=[
+                hold_check_pb2.Settlement(
+                    session=RIGHT["session"],
+                    items=[QUANTA],
+                    commit_time=RIGHT["start_time"],
+                    reason=holder_pb2.HOLD_END_REASON_BOOKED,
+                )
+            ],
+        )
+    ],
     "HoldStream": [
         presence_pb2.HoldStreamRequest(
             organization_id="demo",

@@ -178,7 +178,7 @@ async def _assert_a_sound_log(store: redis.asyncio.Redis, organization_id: str) 
             assert identity == f"{revision}-0".encode()
             name = fields[b"name"].decode()
             assert name.startswith(f"{organization_id}/")
-            for change in hold_changes(name, fields[b"changes"]):
+            for change in hold_changes(name, fields[b"changes"], fields[b"beside"]):
                 key = (name, change.name)
                 assert before.get(key) == change.before
                 before[key] = change.after and change.after.span

@@ -13,12 +13,21 @@ from shared.slots.quantum import Span
 
 NAME, OTHER = HoldName("holder", ""), HoldName("holder", "other")
 DAY = frozenset({100})
+SINCE = datetime(2027, 3, 1, tzinfo=UTC)
 INSIDE, LATER = Span(9_600, 9_604), Span(9_610, 9_612)
 OUTSIDE, OVER_MIDNIGHT = Span(9_700, 9_704), Span(9_590, 9_601)
 
 
 def live(span: Span, name: HoldName = NAME) -> LiveHold:
-    return LiveHold("room", *name, span, datetime(2027, 3, 9, tzinfo=UTC), is_overdue=False)
+    return LiveHold(
+        "room",
+        *name,
+        span,
+        datetime(2027, 3, 9, tzinfo=UTC),
+        is_overdue=False,
+        units=1,
+        acquired_at=SINCE,
+    )
 
 
 def change(before: Span | None, after: Span | None, name: HoldName = NAME) -> HoldChange:

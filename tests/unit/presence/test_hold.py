@@ -10,7 +10,7 @@ import pytest
 from services.presence.domain.hold import (
     HOLDER_ID_LENGTH,
     HoldTerms,
-    held_span,
+    Wanted,
     holder_of,
 )
 from services.presence.domain.refusal import StartOffGrid
@@ -47,14 +47,14 @@ def test_organization_and_session_do_not_run_together() -> None:
     ids=str,
 )
 def test_the_end_of_a_hold_is_rounded_up(length: timedelta, quanta: int) -> None:
-    assert held_span(EPOCH + 8 * QUARTER, length) == Span(8, 8 + quanta)
+    assert Wanted(EPOCH + 8 * QUARTER, length).span() == Span(8, 8 + quanta)
 
 
 def test_the_start_of_a_hold_is_never_rounded() -> None:
     start = EPOCH + QUARTER + timedelta(microseconds=1)
 
     with pytest.raises(StartOffGrid) as caught:
-        held_span(start, QUARTER)
+        Wanted(start, QUARTER)
 
     assert caught.value.start == start
 

@@ -11,7 +11,7 @@
 local head, due, log = KEYS[1], KEYS[2], KEYS[3]
 local tag = string.match(head, '^(.*}):')
 local HOLDER_LENGTH = 32
-local LEFT, EXPIRED = 1, 2
+local LEFT, EXPIRED = 1, 2  -- EndReason
 
 local time = redis.call('TIME')
 local now = tonumber(time[1]) * 1000000 + tonumber(time[2])
@@ -34,15 +34,33 @@ local function resources_of(name, field)
 end
 
 -- A hold as it is stored: its first quantum, the one after its last, its expiry in microseconds
--- since 1970, and whether it is overdue.
-local HOLD = '>I4I4dB'
+-- since 1970, whether it is overdue, since when it is held, in microseconds likewise, its units,
+-- and the event type that it names, to the end.
+--
+-- The version before this one wrote the first four and reads no more of them. While servers of
+-- both run, and for a timeout after, either meets holds of the other: one without the rest was
+-- there before all others, has one unit and names no event type.
+local HOLD, LENGTH = '>I4I4dBdI4', 29
+local SHORT = '>I4I4dB'
+local BEFORE_EXPIRY, AFTER_OVERDUE = 8, 18
 
-local function packed(first, stop, expiry, overdue)
-  return struct.pack(HOLD, first, stop, expiry, overdue)
+local function packed(first, stop, expiry, overdue, acquired, units, event_type)
+  return struct.pack(HOLD, first, stop, expiry, overdue, acquired, units) .. event_type
 end
 
 local function unpacked(value)
-  return struct.unpack(HOLD, value)
+  if #value < LENGTH then
+    local first, stop, expiry, overdue = struct.unpack(SHORT, value)
+    return first, stop, expiry, overdue, 0, 1, ''
+  end
+  local first, stop, expiry, overdue, acquired, units = struct.unpack(HOLD, value)
+  return first, stop, expiry, overdue, acquired, units, string.sub(value, LENGTH + 1)
+end
+
+-- The same hold with another expiry, whatever else is stored of it.
+local function prolonged(value, expiry, overdue)
+  return string.sub(value, 1, BEFORE_EXPIRY) .. struct.pack('>dB', expiry, overdue)
+    .. string.sub(value, AFTER_OVERDUE)
 end
 
 -- What this call changed: by resource, by field, how it was before the call and how it is now.
@@ -81,19 +99,32 @@ local function position()
 end
 
 -- A change in the log: span before, span and expiry now (zeros: none), whether it is overdue,
--- why it is gone, the field's length, the field.
-local CHANGE = '>I4I4I4I4dBBB'
+-- why it is gone, the field's length, the field. Beside it, since when it is held and its units:
+-- apart, since the version before knows only entries without them.
+local CHANGE, BESIDE = '>I4I4I4I4dBBB', '>dI4'
 
 local function packed_change(field, change)
   local was_first, was_stop, first, stop, expiry, overdue = 0, 0, 0, 0, 0, 0
+  local acquired, units = 0, 0
   if change.before then
     was_first, was_stop = unpacked(change.before)
   end
   if change.after then
-    first, stop, expiry, overdue = unpacked(change.after)
+    first, stop, expiry, overdue, acquired, units = unpacked(change.after)
   end
   return struct.pack(CHANGE, was_first, was_stop, first, stop, expiry, overdue,
-    change.reason, #field) .. field
+    change.reason, #field) .. field, struct.pack(BESIDE, acquired, units)
+end
+
+-- The instant of an acquisition: the order of the partition's acquisitions, whatever its clock.
+local last_acquired
+
+local function acquisition()
+  if not last_acquired then
+    last_acquired = tonumber(redis.call('HGET', head, 'acquired') or 0)
+  end
+  last_acquired = math.max(now, last_acquired + 1)
+  return last_acquired
 end
 
 -- Writes what this call changed into the log: one revision and one entry a resource. To be
@@ -101,11 +132,11 @@ end
 local function announce(log_length)
   local epoch, revision
   for _, name in ipairs(order) do
-    local records = {}
+    local records, beside = {}, {}
     for _, field in ipairs(changed[name].order) do
       local change = changed[name][field]
       if change.before or change.after then
-        records[#records + 1] = packed_change(field, change)
+        records[#records + 1], beside[#beside + 1] = packed_change(field, change)
       end
     end
     if #records > 0 then
@@ -114,11 +145,15 @@ local function announce(log_length)
       end
       revision = revision + 1
       redis.call('XADD', log, 'MAXLEN', '~', log_length, whole(revision) .. '-0',
-        'epoch', whole(epoch), 'name', name, 'changes', table.concat(records))
+        'epoch', whole(epoch), 'name', name, 'changes', table.concat(records),
+        'beside', table.concat(beside))
     end
   end
   if epoch then
     redis.call('HSET', head, 'revision', whole(revision))
+  end
+  if last_acquired then
+    redis.call('HSET', head, 'acquired', whole(last_acquired))
   end
 end
 
@@ -129,8 +164,18 @@ local function finish(name, field, value, reason)
   note(name, field, value, nil, reason)
 end
 
--- Ends a hold because its holder left; says whether it was live. A heartbeat in flight finds
--- the tombstone, and does not take the hold again.
+-- A heartbeat in flight, or one that was to renew the hold, finds the tombstone and does not take
+-- it again: where the holder left, only the renewal; else also whoever asks for the same span.
+local function bury(name, field, value, reason, milliseconds)
+  local epitaph = reason
+  if reason ~= LEFT then
+    local first, stop = unpacked(value)
+    epitaph = reason .. '/' .. first .. '/' .. stop
+  end
+  redis.call('SET', tombstone_of(name, field), epitaph, 'PX', milliseconds)
+end
+
+-- Ends a hold because its holder left; says whether it was live.
 local function leave(name, field, tombstone_milliseconds)
   local value = redis.call('HGET', holds_of(name), field)
   if not value then
@@ -142,7 +187,7 @@ local function leave(name, field, tombstone_milliseconds)
     return 0
   end
   finish(name, field, value, LEFT)
-  redis.call('SET', tombstone_of(name, field), LEFT, 'PX', tombstone_milliseconds)
+  bury(name, field, value, LEFT, tombstone_milliseconds)
   return 1
 end
 

@@ -1,8 +1,8 @@
 -- Reads what changed on resources of one partition since a revision of each. Changes nothing.
 --
 -- ARGV  name and revision of each
--- Returns {epoch, revision, then for each resource its changes in order, or '' where the log
---       does not reach back that far}
+-- Returns {epoch, revision, then for each resource its changes in order, each followed by what
+--       stands beside it, or '' where the log does not reach back that far}
 
 local known = redis.call('HMGET', head, 'epoch', 'revision')
 local epoch, revision = tonumber(known[1] or 0), tonumber(known[2] or 0)
@@ -27,6 +27,7 @@ if from then
     local asked = wanted[entry[2][4]]
     if asked and tonumber(string.match(entry[1], '^%d+')) > asked.after then
       asked.changes[#asked.changes + 1] = entry[2][6]
+      asked.changes[#asked.changes + 1] = entry[2][8] or ''
     end
   end
 end

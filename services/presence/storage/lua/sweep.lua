@@ -14,12 +14,12 @@ for _, member in ipairs(found) do
   if not value then
     redis.call('ZREM', due, member)
   else
-    local first, stop, expiry, overdue = unpacked(value)
+    local _, _, expiry, overdue = unpacked(value)
     if expiry < now then
       finish(name, field, value, EXPIRED)
     else
       if overdue == 0 and expiry - lead < now then
-        local marked = packed(first, stop, expiry, 1)
+        local marked = prolonged(value, expiry, 1)
         redis.call('HSET', holds_of(name), field, marked)
         note(name, field, value, marked, 0)
         overdue = 1

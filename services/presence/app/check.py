@@ -1,0 +1,69 @@
+"""Tells what others hold of the time that bookings are about to take."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import NamedTuple
+
+from services.presence.app.port import HoldReader, HoldRules
+from services.presence.domain.hold import HoldRule, ResourceName
+from services.presence.domain.refusal import ResourceNotFound
+from services.presence.domain.taken import Booking, CountedHold, counted
+
+
+class Checked(NamedTuple):
+    """What counts against each booking, in their order, and when that was by the store's clock."""
+
+    counted: Sequence[Sequence[CountedHold]]
+    time: datetime
+
+
+class CheckHolds:
+    """Many bookings at once. Judges none of them."""
+
+    def __init__(self, reader: HoldReader, rules: HoldRules) -> None:
+        self._reader = reader
+        self._rules = rules
+
+    async def __call__(self, organization_id: str, bookings: Sequence[Booking]) -> Checked:
+        """Returns the live holds that count against bookings.
+
+        Raises:
+            StoreUnavailable: The store cannot be reached.
+        """
+        asked = {
+            ResourceName(organization_id, item.resource_id)
+            for booking in bookings
+            for item in booking.items
+        }
+        reading = await self._reader.read(asked)
+        # Nothing is asked about what nobody holds: that is nearly all of it.
+        held = {name: holds for name, holds in reading.holds.items() if holds}
+        rules = await rules_of(self._rules, held)
+        found: list[list[CountedHold]] = []
+        for booking in bookings:
+            counting: list[CountedHold] = []
+            for place, item in enumerate(booking.items):
+                name = ResourceName(organization_id, item.resource_id)
+                if name in held:
+                    holds = counted(rules[name], booking.holder, item.span, held[name])
+                    counting += (CountedHold(place, hold) for hold in holds)
+            found.append(counting)
+        return Checked(found, reading.time)
+
+
+async def rules_of(
+    rules: HoldRules, resources: Iterable[ResourceName]
+) -> dict[ResourceName, HoldRule]:
+    """Finds out how resources are held; one that is gone counts as exclusive to its end."""
+
+    async def ask(name: ResourceName) -> HoldRule:
+        try:
+            return (rules.known(*name) or await rules.ask(*name)).rule
+        except ResourceNotFound:
+            return HoldRule.EXCLUSIVE
+
+    names = list(resources)
+    return dict(zip(names, await asyncio.gather(*map(ask, names)), strict=True))
