@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from datetime import timedelta
+from typing import Any
 
 import grpc
 import pytest
@@ -128,7 +129,7 @@ async def test_a_swap_after_the_commit_is_an_acquisition(
 
 @pytest.mark.parametrize("terms", [{}, {"renew": True}], ids=str)
 async def test_a_heartbeat_in_flight_learns_that_the_time_is_booked(
-    client: Client, terms: dict[str, bool]
+    client: Client, terms: dict[str, Any]
 ) -> None:
     session = new_session()
     await client.heartbeat(session)
