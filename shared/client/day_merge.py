@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable, Sequence
-from datetime import datetime
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
 from enum import Enum
-from typing import NamedTuple
+from operator import attrgetter
+from typing import Final, NamedTuple
 
 from shared.client.live_hold import LiveHold
+from shared.slots.held import held_short
 from shared.slots.quantum import Span
+
+_LONG_AGO: Final = datetime.min.replace(tzinfo=UTC)
 
 
 class SlotState(Enum):
@@ -42,15 +46,38 @@ class ViewSlot(NamedTuple):
     held_until: datetime | None = None
 
 
+class Stock(NamedTuple):
+    """What bookings leave of a resource.
+
+    Attributes:
+        free: Units free, throughout or by absolute quantum, at least for those that starts may
+            take; None while that is not known, and each start's own number counts.
+        is_pool: Whether holds queue for it: for a viewer who holds some of a start's time, only
+            holds acquired earlier count.
+    """
+
+    free: int | Mapping[int, int] | None = None
+    is_pool: bool = False
+
+
+UNKNOWN: Final = Stock()
+
+
 class OfferedSlots:
     """The free starts of a day, made ready to be merged again and again.
 
     Bit 0 of its bitmaps is the quantum ``base``.
     """
 
-    def __init__(self, slots: Iterable[tuple[Span, ViewSlot]]) -> None:
-        """Takes each start with its occupancy in absolute quanta, ascending by start."""
+    def __init__(self, slots: Iterable[tuple[Span, ViewSlot]], wanted: int = 1) -> None:
+        """Takes each start with its occupancy in absolute quanta, ascending by start.
+
+        Args:
+            slots: The starts, which have as many units free as are wanted.
+            wanted: How many.
+        """
         given = tuple(slots)
+        self.wanted = wanted
         self.occupancies = [span for span, _ in given]
         self.firsts = [span.first for span, _ in given]
         self.stops = [span.stop for span, _ in given]
@@ -59,10 +86,10 @@ class OfferedSlots:
         self.available = [slot for _, slot in given]
         self.reserved = [slot._replace(state=SlotState.RESERVED) for slot in self.available]
         self.masks = [self.mask(span.first, span.stop) for span, _ in given]
-        self.most_units = max((slot.units_free for slot in self.available), default=1)
+        most_units = max((slot.units_free for slot in self.available), default=1)
         # The starts that touch any span are then neighbours, and one free unit is one hold's.
         self.is_plain = (
-            self.most_units == 1
+            most_units == wanted == 1
             and self.firsts == sorted(self.firsts)
             and self.stops == sorted(self.stops)
         )
@@ -74,25 +101,62 @@ class OfferedSlots:
 
 
 def merge(
-    slots: OfferedSlots, holds: Iterable[LiveHold], own_holder_id: str = "", *, taken: int = 0
+    slots: OfferedSlots,
+    holds: Iterable[LiveHold],
+    own_holder_id: str = "",
+    *,
+    stock: Stock = UNKNOWN,
+    taken: int = 0,
 ) -> list[ViewSlot]:
     """Returns every start that can be booked, by time, and which of them others hold.
 
     A start is RESERVED when on some quantum of its occupancy the free units less the units held
-    by others are less than one.
+    by others are fewer than wanted: the rule by which a booking is refused with SLOT_HELD.
 
     Args:
         slots: The starts offered.
         holds: On their resource; any that do not touch them are ignored.
         own_holder_id: The viewer's own: its holds reserve nothing.
+        stock: What bookings leave.
         taken: Quanta known to be booked since the starts were computed: starts on them are left
             out. A bitmap as ``OfferedSlots.mask`` makes.
     """
-    others = [hold for hold in holds if hold.name.holder_id != own_holder_id]
-    found = _plain(slots, others) if slots.is_plain else _counted(slots, others)
+    others: list[LiveHold] = []
+    own: list[LiveHold] = []
+    for hold in holds:
+        (own if hold.name.holder_id == own_holder_id else others).append(hold)
+    is_single = stock.free is None or stock.free == 1
+    if slots.is_plain and is_single and not stock.is_pool:
+        found = _plain(slots, others)
+    else:
+        found = _counted(slots, others, own, stock)
     if taken:
         return [slot for slot, mask in zip(found, slots.masks, strict=True) if not mask & taken]
     return found
+
+
+def counting(
+    occupancy: Span, others: Sequence[LiveHold], own: Iterable[LiveHold], *, is_pool: bool
+) -> Sequence[LiveHold]:
+    """Returns those of others' holds that count against a viewer for some time."""
+    first = _first_own(occupancy, own) if is_pool else None
+    return others if first is None else _before(first, others)
+
+
+def freed_at(
+    quanta: Iterable[int],
+    counted: Iterable[LiveHold],
+    free: int | Mapping[int, int],
+    wanted: int,
+) -> datetime | None:
+    """Returns when enough of the holds are over on all the quanta, if none is renewed any more.
+
+    None where nothing is in the way, and where a hold that must go is not overdue: it is renewed
+    and may stay as long as its holder likes.
+    """
+    ends = _ends(quanta, counted, free, wanted).values()
+    known = [end for end in ends if end is not None]
+    return max(known, default=None) if len(known) == len(ends) else None
 
 
 def _plain(slots: OfferedSlots, others: Iterable[LiveHold]) -> list[ViewSlot]:
@@ -123,56 +187,114 @@ def _plain(slots: OfferedSlots, others: Iterable[LiveHold]) -> list[ViewSlot]:
     return found
 
 
-def _counted(slots: OfferedSlots, others: Sequence[LiveHold]) -> list[ViewSlot]:
-    """Merges starts that several holds may share."""
-    held = _held_at_least(slots, others)
-    is_any_overdue = any(hold.is_overdue for hold in others)
+def _counted(
+    slots: OfferedSlots, others: Sequence[LiveHold], own: Sequence[LiveHold], stock: Stock
+) -> list[ViewSlot]:
+    """Merges starts of which there may be several units."""
+    if stock.free is None:
+        return [
+            _seen(slots, index, _Held(slots, occupancy, counting(
+                occupancy, others, own, is_pool=stock.is_pool
+            ), slots.available[index].units_free))
+            for index, occupancy in enumerate(slots.occupancies)
+        ]  # fmt: skip
+    whole = Span(slots.base, max(slots.stop, slots.base + 1))
+    all_held = _Held(slots, whole, others, stock.free)
+    if not (stock.is_pool and own):
+        return [_seen(slots, index, all_held) for index in range(len(slots.masks))]
+    known: dict[datetime | None, _Held] = {None: all_held}
     found: list[ViewSlot] = []
-    for index, mask in enumerate(slots.masks):
-        units = slots.available[index].units_free
-        if units > len(held) or not mask & held[units - 1]:
-            found.append(slots.available[index])
-        elif not is_any_overdue:
-            found.append(slots.reserved[index])
-        else:
-            until = free_at(slots.occupancies[index], others, units)
-            found.append(slots.reserved[index]._replace(held_until=until))
+    for index, occupancy in enumerate(slots.occupancies):
+        first = _first_own(occupancy, own)
+        held = known.get(first)
+        if held is None:
+            assert first is not None
+            held = known[first] = _Held(slots, whole, _before(first, others), stock.free)
+        found.append(_seen(slots, index, held))
     return found
 
 
-def free_at(occupancy: Span, others: Sequence[LiveHold], units_free: int) -> datetime | None:
-    """Returns when enough of the holds are over, if none is renewed any more.
+def _seen(slots: OfferedSlots, index: int, held: _Held) -> ViewSlot:
+    """Returns one start as the holds leave it."""
+    if not slots.masks[index] & held.bitmap:
+        return slots.available[index]
+    if not held.is_any_overdue:
+        return slots.reserved[index]
+    until = held.freed_at(slots.occupancies[index])
+    return slots.reserved[index]._replace(held_until=until)
 
-    None where nothing is in the way, and where a hold that must go is not overdue: it is renewed
-    and may stay as long as its holder likes.
-    """
-    latest: datetime | None = None
-    touching = [hold for hold in others if hold.span.overlaps(occupancy)]
-    # How many hold a quantum changes only where one of them begins.
-    starts = {max(hold.span.first, occupancy.first) for hold in touching}
-    for quantum in starts:
-        there = [hold for hold in touching if hold.span.first <= quantum < hold.span.stop]
-        too_many = len(there) - units_free + 1
+
+class _Held:
+    """The quanta that some holds leave too little of."""
+
+    def __init__(
+        self,
+        slots: OfferedSlots,
+        span: Span,
+        counted: Sequence[LiveHold],
+        free: int | Mapping[int, int],
+    ) -> None:
+        holds = [(hold.span.first, hold.span.stop, hold.units) for hold in counted]
+        quanta = held_short(span, holds, free, slots.wanted)
+        self.bitmap = sum([1 << quantum - slots.base for quantum in quanta])
+        self.is_any_overdue = any(hold.is_overdue for hold in counted)
+        self._until: dict[int, datetime | None] = {}
+        if self.is_any_overdue:
+            self._until = _ends(quanta, counted, free, slots.wanted)
+
+    def freed_at(self, occupancy: Span) -> datetime | None:
+        """As the function, of those of its quanta that are in an occupancy."""
+        latest: datetime | None = None
+        for quantum in range(occupancy.first, occupancy.stop):
+            if quantum in self._until:
+                until = self._until[quantum]
+                if until is None:
+                    return None
+                latest = until if latest is None or until > latest else latest
+        return latest
+
+
+def _first_own(occupancy: Span, own: Iterable[LiveHold]) -> datetime | None:
+    """Returns when the first of the viewer's holds that touch some time was acquired."""
+    return min((_acquired(h) for h in own if h.span.overlaps(occupancy)), default=None)
+
+
+def _before(moment: datetime, others: Iterable[LiveHold]) -> list[LiveHold]:
+    return [hold for hold in others if _acquired(hold) < moment]
+
+
+def _acquired(hold: LiveHold) -> datetime:
+    return hold.acquired_at or _LONG_AGO
+
+
+def _ends(
+    quanta: Iterable[int],
+    counted: Iterable[LiveHold],
+    free: int | Mapping[int, int],
+    wanted: int,
+) -> dict[int, datetime | None]:
+    """Returns for each quantum when enough of the holds are over; None where some stay."""
+    there: dict[int, list[LiveHold]] = {quantum: [] for quantum in quanta}
+    for hold in counted:
+        for quantum in range(hold.span.first, hold.span.stop):
+            if quantum in there:
+                there[quantum].append(hold)
+    return {
+        quantum: _freed(holds, free if isinstance(free, int) else free[quantum], wanted)
+        for quantum, holds in there.items()
+    }
+
+
+def _freed(holds: Iterable[LiveHold], free: int, wanted: int) -> datetime | None:
+    """Returns when enough of those that hold a quantum are over; None where some stay."""
+    overdue: list[LiveHold] = []
+    too_many = wanted - free
+    for hold in holds:
+        too_many += hold.units
+        if hold.is_overdue:
+            overdue.append(hold)
+    for hold in sorted(overdue, key=attrgetter("expires_at")):
+        too_many -= hold.units
         if too_many <= 0:
-            continue
-        ends = sorted(hold.expires_at for hold in there if hold.is_overdue)
-        if len(ends) < too_many:
-            return None
-        needed = ends[too_many - 1]
-        latest = needed if latest is None else max(latest, needed)
-    return latest
-
-
-def _held_at_least(slots: OfferedSlots, others: Iterable[LiveHold]) -> list[int]:
-    """Returns for n = 1, 2, ... the quanta that at least n of the holds cover."""
-    held: list[int] = []
-    for hold in others:
-        carried = slots.mask(hold.span.first, hold.span.stop)
-        for level, bitmap in enumerate(held):
-            held[level], carried = bitmap | carried, bitmap & carried
-            if not carried:
-                break
-        # Above the most units of any start the count decides nothing.
-        if carried and len(held) < slots.most_units:
-            held.append(carried)
-    return held
+            return hold.expires_at
+    return None

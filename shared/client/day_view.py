@@ -3,20 +3,27 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from bisect import bisect_left
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from datetime import datetime
+from operator import attrgetter
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Final, Self
 
 from shared.client.day_merge import ViewSlot, merge
-from shared.client.days_fold import DayKey, DaysState, DayState
+from shared.client.days_fold import DayKey, DayState
 from shared.client.live_hold import LiveHold
 from shared.client.slot_source import SlotAnswer, SlotQuestion, SlotSource
 from shared.slots.quantum import QUANTA_PER_DAY, Span, day_number
 
 if TYPE_CHECKING:  # the client makes views
     from shared.client.live_client import LiveClient
+
+# Timers may ring a little early.
+_A_MOMENT: Final = 0.01
+_LONGEST_WAIT_SECONDS: Final = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +39,7 @@ class DayPicture:
         holder_id: The viewer's own, to know own holds; empty before the first hold.
         is_stale: Whether something may have changed that could not be told yet: a stream is
             broken, or the starts could not be asked for again after a booking.
+        capacity: How many units of the resource there are; None while that is not known.
     """
 
     slots: tuple[ViewSlot, ...]
@@ -40,6 +48,7 @@ class DayPicture:
     time_zone: str
     holder_id: str
     is_stale: bool
+    capacity: int | None = None
 
 
 class DayView:
@@ -63,26 +72,25 @@ class DayView:
     @property
     def picture(self) -> DayPicture:
         """What there is to see now."""
-        source, answer = self._source, self._source.answer
+        source, answer, found = self._source, self._source.answer, self._source.stock()
         shown = _span(answer)
         known = source.presence.state.of(self._question.resource_id)
         holds = tuple(hold for hold in known if hold.span.overlaps(shown))
         own = self._live.holder_id(self._session)
-        days = source.days.state
+        days = source.days.state.days
+        merged = merge(answer.slots, holds, own, stock=found.stock, taken=found.taken)
         return DayPicture(
-            tuple(merge(answer.slots, holds, own, taken=_taken(answer, days))),
+            tuple(merged[self._passed(merged) :]),
             holds,
-            {key: state for key, state in days.days.items() if key.date in answer.dates},
+            {key: state for key, state in days.items() if key.date in answer.dates},
             answer.time_zone,
             own,
             source.is_stale or source.days.is_stale or source.presence.is_stale,
+            found.capacity,
         )
 
     def refresh(self) -> None:
-        """Asks for the starts again.
-
-        For what no watch tells: the catalog changed, or time has gone by.
-        """
+        """Asks for the starts again: for what no watch tells."""
         self._source.refresh()
 
     async def __aenter__(self) -> Self:
@@ -119,12 +127,36 @@ class DayView:
             if picture != shown:
                 shown = picture
                 yield picture
-            await self._changed.wait()
+            await self._changed_or_passed()
+
+    async def _changed_or_passed(self) -> None:
+        """Waits for a change, or until it is too late for the next start."""
+        slots = self._source.answer.slots.available
+        passed = self._passed(slots)
+        wait: float | None = None
+        if self._source.is_clock_good and passed < len(slots):
+            left = slots[passed].start - self._earliest()
+            # The clock may be set meanwhile.
+            wait = min(max(left.total_seconds(), 0.0) + _A_MOMENT, _LONGEST_WAIT_SECONDS)
+        try:
+            async with asyncio.timeout(wait):
+                await self._changed.wait()
+        except TimeoutError:
+            return
+
+    def _passed(self, slots: Sequence[ViewSlot]) -> int:
+        """Returns how many of the starts, by time, it is too late for."""
+        if not self._source.is_clock_good:
+            return 0
+        return bisect_left(slots, self._earliest(), key=attrgetter("start"))
+
+    def _earliest(self) -> datetime:
+        """Returns the first moment at which a booking may still start."""
+        return self._live.client.now()
 
     async def _begin(self) -> None:
         enter = self._stack.enter_async_context
-        if self._session is not None:
-            self._live.introduce(self._session)
+        self._stack.enter_context(self._live.introduced(self._session))
         await enter(self._live.heard_by(self._changed.set))
         self._source = await enter(self._live.shared_slots(self._question))
         await self._source.began()
@@ -136,15 +168,3 @@ def _span(answer: SlotAnswer) -> Span:
     """Returns the days shown as one span."""
     first, last = day_number(answer.dates[0]), day_number(answer.dates[-1])
     return Span(first * QUANTA_PER_DAY, (last + 1) * QUANTA_PER_DAY)
-
-
-def _taken(answer: SlotAnswer, days: DaysState) -> int:
-    """Returns what was booked since the starts were asked for, until they are asked again."""
-    taken = 0
-    for key, version in answer.versions.items():
-        state = days.days.get(key)
-        # An answer may be ahead of the watch: then the watch is the one that is out of date.
-        if state is not None and state.version > version:
-            shift = day_number(key.date) * QUANTA_PER_DAY - answer.slots.base
-            taken |= state.busy << shift if shift >= 0 else state.busy >> -shift
-    return taken

@@ -32,10 +32,12 @@ class DayState(NamedTuple):
     Attributes:
         busy: Bit i, the least significant first, is set when no unit is free in quantum i.
         version: Rises with every change; 0 for a day never booked.
+        units_taken: Of a pool, in each quantum; empty where nothing is taken, and for a room.
     """
 
     busy: int
     version: int
+    units_taken: tuple[int, ...] = ()
 
 
 UNTOUCHED: Final = DayState(0, 0)
@@ -75,7 +77,10 @@ def fold(state: DaysState, message: WatchDaysResponse) -> tuple[DaysState, DaysE
     kind = _KINDS.get(message.event)
     if kind is None:
         return state, None
-    told = {day_key(day): DayState(bitmap(day.busy), day.version) for day in message.days}
+    told = {
+        day_key(day): DayState(bitmap(day.busy), day.version, tuple(day.units_taken))
+        for day in message.days
+    }
     days = {**state.days, **told} if kind is WatchKind.CHANGES else told
     after = DaysState(days, message.version)
     return after, DaysEvent(kind, after, tuple(told))

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import Enum
 from types import TracebackType
-from typing import Protocol, Self
+from typing import Final, NamedTuple, Protocol, Self
 
 from shared.slots.quantum import number
 from shared.slots.rule import MAX_BOOKING
@@ -26,10 +26,17 @@ class HoldState(Enum):
     LOST = "LOST"
     """It was yours and is not any more; ``reason`` says why."""
     LEFT = "LEFT"
-    """You left."""
+    """You left, or have booked it; ``reason`` is BOOKED then."""
 
 
-ENDED = frozenset({HoldState.REFUSED, HoldState.LOST, HoldState.LEFT})
+ENDED: Final = frozenset({HoldState.REFUSED, HoldState.LOST, HoldState.LEFT})
+EXPIRED: Final = "EXPIRED"
+UNREACHABLE: Final = "UNREACHABLE"
+
+MAX_UNITS: Final = 10_000
+
+# It was had, so it would have been renewed had it not run out.
+_CAUSES_OF_EXPIRY: Final = frozenset({UNREACHABLE, "SLOT_HELD"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,17 +45,56 @@ class HoldStatus:
 
     Attributes:
         state: Which.
-        reason: Why it was refused or lost: SLOT_HELD, NOT_FOUND, TOO_MANY_HOLDS, EXPIRED, LEFT (by
-            another call of the session), UNREACHABLE (presence did not answer in time), or the
-            reason of another refusal. While it is held: why it could not be moved.
-        metadata: The values that decided, such as the quanta that others hold by date.
+        reason: Why it was lost: EXPIRED (no heartbeat came in time), BOOKED, BLOCKED (its time was
+            taken out of use), LEFT (by another call of the session). Why it was refused:
+            SLOT_HELD, NOT_FOUND, TOO_MANY_HOLDS, HOLD_TOO_LONG, UNREACHABLE (presence did not
+            answer in time), BOOKED, BLOCKED, or the reason of another refusal. While it is held:
+            why it could not be moved.
+        metadata: The values that decided, such as the quanta that others hold by date. EXPIRED:
+            ``cause`` is UNREACHABLE where presence did not answer, or why presence would not give
+            it back: SLOT_HELD.
         expires_at: When it ends unless it is renewed, by the store's clock.
+        units_ahead: HELD: the position when it was acquired, which is how many units others hold
+            that acquired theirs earlier, on that quarter hour where they are most; always 0 on an
+            exclusive resource.
     """
 
     state: HoldState
     reason: str = ""
     metadata: Mapping[str, str] = field(default_factory=dict)
     expires_at: datetime | None = None
+    units_ahead: int = 0
+
+
+class Answer(NamedTuple):
+    """What presence says of a hold that is held.
+
+    Attributes:
+        holder_id: The session's public name.
+        expires_at: When the hold ends unless it is renewed, by the store's clock.
+        occupancy_start: From when the resource is held, buffer included; None where it is not
+            said.
+        occupancy_end: Until when, likewise.
+        units_ahead: The position; None in an answer to a renewal.
+    """
+
+    holder_id: str
+    expires_at: datetime
+    occupancy_start: datetime | None
+    occupancy_end: datetime | None
+    units_ahead: int | None = None
+
+
+class HoldTime(NamedTuple):
+    """The time that is wanted.
+
+    Attributes:
+        start: From when.
+        length: How long.
+    """
+
+    start: datetime
+    length: timedelta
 
 
 def check_time(start: datetime, length: timedelta) -> None:
@@ -61,6 +107,16 @@ def check_time(start: datetime, length: timedelta) -> None:
     number(start)
     if not timedelta(0) < length <= MAX_BOOKING:
         raise ValueError(f"a hold of {length} is not longer than 0 and at most 31 days")
+
+
+def check_units(units: int) -> None:
+    """Refuses a number of units that nobody could hold.
+
+    Raises:
+        ValueError: It is out of range.
+    """
+    if not 1 <= units <= MAX_UNITS:
+        raise ValueError(f"{units} units are not 1 to {MAX_UNITS:,}")
 
 
 class Keeper(Protocol):
@@ -76,28 +132,12 @@ class Keeper(Protocol):
         """Releases a hold; returns when it is released, or after a moment."""
 
 
-class Hold:
-    """Time that is held while a block runs: ``async with client.hold(...) as hold``.
+class Standing:
+    """Something that is asked for, held, and over at last; whoever waits is told."""
 
-    Entering returns at once, in the state HOLDING; it does not raise when the time is refused.
-    Leaving the block releases it. When the program dies, nothing is sent and the hold expires.
-    Belongs to one event loop.
-    """
-
-    def __init__(
-        self, keeper: Keeper, resource_id: str, start: datetime, length: timedelta, hold_id: str
-    ) -> None:
-        self.resource_id = resource_id
-        self.hold_id = hold_id
-        self.start = start
-        self.length = length
-        self.holder_id = ""
+    def __init__(self) -> None:
         self.status = HoldStatus(HoldState.HOLDING)
-        self._keeper = keeper
         self._changed = asyncio.Event()
-        self._turn = asyncio.Lock()
-        self._moving: asyncio.Future[bool] | None = None
-        self._kept: tuple[datetime, timedelta] | None = None
 
     @property
     def state(self) -> HoldState:
@@ -108,16 +148,6 @@ class Hold:
     def reason(self) -> str:
         """Why it stands there."""
         return self.status.reason
-
-    @property
-    def expires_at(self) -> datetime | None:
-        """When it ends unless it is renewed, by the store's clock."""
-        return self.status.expires_at
-
-    @property
-    def is_settled(self) -> bool:
-        """Whether everything that was asked for has been answered."""
-        return self.state is not HoldState.HOLDING and self._moving is None
 
     async def settled(self) -> HoldStatus:
         """Waits for the first answer; returns HELD, REFUSED or what came of it since."""
@@ -144,6 +174,89 @@ class Hold:
             while self.state is status.state:
                 await self._changed.wait()
 
+    def _become(self, status: HoldStatus) -> None:
+        if self.state in ENDED:
+            return
+        self.status = status
+        # Whoever waits is woken; whoever waits next waits for the next change.
+        self._changed.set()
+        self._changed = asyncio.Event()
+
+
+class Hold(Standing):
+    """Time that is held while a block runs: ``async with client.hold(...) as hold``.
+
+    Entering returns at once, in the state HOLDING; it does not raise when the time is refused.
+    Leaving the block releases it. When the program dies, nothing is sent and the hold expires.
+    Belongs to one event loop.
+
+    Attributes:
+        resource_id: What is held.
+        hold_id: Which hold of the session on it.
+        start: From when: with an event type the booking's start, else the hold's.
+        length: How long, likewise.
+        units: How many units.
+        event_type_id: Whose buffers are held, too; empty for none.
+        holder_id: The session's public name; empty until it is held.
+        occupancy_start: From when the resource is held, buffer included; None until it is.
+        occupancy_end: Until when.
+    """
+
+    def __init__(
+        self,
+        keeper: Callable[[], Keeper],
+        resource_id: str,
+        time: HoldTime,
+        *,
+        hold_id: str = "",
+        units: int = 1,
+        event_type_id: str = "",
+    ) -> None:
+        """Asks nothing yet.
+
+        Args:
+            keeper: Returns what keeps the session's holds.
+            resource_id: As the attribute.
+            time: ``start`` and ``length``.
+            hold_id: As the attribute.
+            units: As the attribute.
+            event_type_id: As the attribute.
+        """
+        super().__init__()
+        self.resource_id = resource_id
+        self.hold_id = hold_id
+        self.start, self.length = time
+        self.units = units
+        self.event_type_id = event_type_id
+        self.holder_id = ""
+        self.occupancy_start: datetime | None = None
+        self.occupancy_end: datetime | None = None
+        self._keeper_of_session = keeper
+        self._keeper: Keeper | None = None
+        self._turn = asyncio.Lock()
+        self._moving: asyncio.Future[bool] | None = None
+        self._kept: HoldTime | None = None
+
+    @property
+    def expires_at(self) -> datetime | None:
+        """When it ends unless it is renewed, by the store's clock."""
+        return self.status.expires_at
+
+    @property
+    def units_ahead(self) -> int:
+        """The position: how many units others hold that acquired theirs earlier."""
+        return self.status.units_ahead
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether everything that was asked for has been answered."""
+        return self.state is not HoldState.HOLDING and self._moving is None
+
+    @property
+    def was_had(self) -> bool:
+        """Whether the time that is asked for was held before."""
+        return self._kept == (self.start, self.length)
+
     async def move(self, start: datetime, length: timedelta) -> bool:
         """Swaps it for other time in one step: never both, never none.
 
@@ -163,7 +276,7 @@ class Hold:
         """
         check_time(start, length)
         async with self._turn:
-            if self.state in ENDED:
+            if self.state in ENDED or self._keeper is None:
                 return False
             self._moving = asyncio.get_running_loop().create_future()
             self.start, self.length = start, length
@@ -173,11 +286,13 @@ class Hold:
             finally:
                 self._moving = None
 
-    def note_held(self, holder_id: str, expires_at: datetime) -> None:
+    def note_held(self, answer: Answer) -> None:
         """Takes the answer that it is held; its keeper calls this."""
-        self.holder_id = holder_id
-        self._kept = (self.start, self.length)
-        self._become(HoldStatus(HoldState.HELD, expires_at=expires_at))
+        self.holder_id = answer.holder_id
+        self.occupancy_start, self.occupancy_end = answer.occupancy_start, answer.occupancy_end
+        self._kept = HoldTime(self.start, self.length)
+        ahead = self.units_ahead if answer.units_ahead is None else answer.units_ahead
+        self._become(HoldStatus(HoldState.HELD, expires_at=answer.expires_at, units_ahead=ahead))
         self._settle_move(is_moved=True)
 
     def note_refused(self, reason: str, metadata: Mapping[str, str]) -> bool:
@@ -187,15 +302,23 @@ class Hold:
             Whether the old time must be asked for again: only the move was refused.
         """
         # Whoever asked for the move may have gone: the old time is held all the same.
-        if self._kept is not None and self._kept != (self.start, self.length):
+        if self._kept is not None and not self.was_had:
             self.start, self.length = self._kept
-            self._become(HoldStatus(HoldState.HELD, reason, metadata, self.expires_at))
+            self._become(replace(self.status, reason=reason, metadata=metadata))
             self._settle_move(is_moved=False)
             return True
-        was_held = self._kept is not None
-        state = HoldState.LOST if was_held else HoldState.REFUSED
-        self.note_ended(HoldStatus(state, reason, metadata))
+        self.note_lost(reason, metadata)
         return False
+
+    def note_lost(self, reason: str, metadata: Mapping[str, str]) -> None:
+        """Takes the news that it is not held any more; one that never was is refused."""
+        if self._kept is None:
+            self.note_ended(HoldStatus(HoldState.REFUSED, reason, metadata))
+            return
+        self.start, self.length = self._kept
+        if reason in _CAUSES_OF_EXPIRY:
+            reason, metadata = EXPIRED, {**metadata, "cause": reason}
+        self.note_ended(HoldStatus(HoldState.LOST, reason, metadata))
 
     def note_ended(self, status: HoldStatus) -> None:
         """Takes the news that it is not held, or no longer."""
@@ -206,17 +329,10 @@ class Hold:
         if self._moving is not None and not self._moving.done():
             self._moving.set_result(is_moved)
 
-    def _become(self, status: HoldStatus) -> None:
-        if self.state in ENDED:
-            return
-        self.status = status
-        # Whoever waits is woken; whoever waits next waits for the next change.
-        self._changed.set()
-        self._changed = asyncio.Event()
-
     async def __aenter__(self) -> Self:
         if self.state in ENDED:
             raise RuntimeError("a hold is entered once; ask the client for another one")
+        self._keeper = self._keeper_of_session()
         self._keeper.add(self)
         return self
 
@@ -226,7 +342,7 @@ class Hold:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if self.state in ENDED:
+        if self.state in ENDED or self._keeper is None:
             return
         try:
             await self._keeper.leave(self)

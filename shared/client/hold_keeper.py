@@ -6,28 +6,30 @@ import asyncio
 import random
 import re
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Final
 
 import grpc
 import grpc.aio
 
 from holdfast.presence.v1 import presence_pb2 as pb
-from holdfast.presence.v1.error_reason_pb2 import ErrorReason
+from holdfast.presence.v1.holder_pb2 import HoldEndReason
 from holdfast.presence.v1.presence_pb2_grpc import PresenceServiceStub
 from shared.client.failure import HoldfastError, decode
-from shared.client.hold import Hold, HoldState, HoldStatus
-from shared.client.value import from_date, from_timestamp, to_duration, to_timestamp
-
-UNREACHABLE: Final = "UNREACHABLE"
+from shared.client.hold import UNREACHABLE, Hold, HoldState, HoldStatus
+from shared.client.hold_message import Call, ask, end_of, held, read, refusal
+from shared.slots.quantum import Span, covering
 
 # Of the time between two heartbeats: late enough for a slow store, early enough for another try.
 _ANSWER_SHARE: Final = 0.6
 _LEAVE_SECONDS: Final = 2.0
 _FIRST_WAIT_SECONDS: Final = 0.1
 _LONGEST_WAIT_SECONDS: Final = 1.0
+# A hold that one of them has ended says so with its next renewal.
+_BOOKINGS_KNOWN: Final = 100
+_BOOKED: Final = "BOOKED"
 _RENEW_SECONDS: Final = 5.0  # until the first answer says otherwise
 # A hold outlives its last heartbeat by twice the time between two.
 _LIFE: Final = 2
@@ -46,7 +48,6 @@ _FINAL: Final = frozenset(
 )
 
 _Name = tuple[str, str]
-_Call = grpc.aio.StreamStreamCall[pb.HoldStreamRequest, pb.HoldStreamResponse]
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +73,7 @@ class HoldKeeper:
         *,
         patience_seconds: float,
         known: Callable[[], None],
+        idle: Callable[[], None] = lambda: None,
     ) -> None:
         """Keeps nothing yet.
 
@@ -81,12 +83,15 @@ class HoldKeeper:
             session: The secret that owns the holds.
             patience_seconds: How long a hold may wait for its first answer.
             known: Called once the session's public holder_id is known.
+            idle: Called when the last hold is over and the stream with it.
         """
         self._presence = presence
         self._organization_id = organization_id
         self._session = session
         self._patience_seconds = patience_seconds
         self._known = known
+        self._idle = idle
+        self._booked: list[tuple[str, Span]] = []
         self._holds: dict[_Name, Hold] = {}
         self._expiries: dict[_Name, asyncio.TimerHandle] = {}
         self._asking: set[_Name] = set()
@@ -115,6 +120,11 @@ class HoldKeeper:
         self.moved(hold)
         self._begin()
 
+    @property
+    def is_idle(self) -> bool:
+        """Whether it keeps nothing and asks nothing."""
+        return self._task is None or self._task.done()
+
     def introduce(self) -> None:
         """Learns the session's ``holder_id``, though it holds nothing here."""
         self._is_nameless = not self.holder_id
@@ -137,6 +147,17 @@ class HoldKeeper:
                 await leaving.released.wait()
         except TimeoutError:  # it expires by itself
             return
+
+    def book(self, taken: Sequence[tuple[str, Span]]) -> None:
+        """Takes note that the session books this: a hold that ends by it is not lost."""
+        self._booked += taken
+        del self._booked[:-_BOOKINGS_KNOWN]
+
+    def unbook(self, taken: Sequence[tuple[str, Span]]) -> None:
+        """Takes note that it did not."""
+        for each in taken:
+            if each in self._booked:
+                self._booked.remove(each)
 
     async def close(self) -> None:
         """Leaves every hold and ends the stream."""
@@ -168,6 +189,10 @@ class HoldKeeper:
             for hold in list(self._holds.values()):
                 self._end(hold, "INTERNAL")
             raise
+        finally:
+            self._booked.clear()
+            self._task = None
+            self._idle()
 
     def _has_work(self) -> bool:
         now = time.monotonic()
@@ -196,11 +221,11 @@ class HoldKeeper:
         except grpc.aio.AioRpcError as error:
             raise decode(error, "presence") from error
         except asyncio.InvalidStateError:  # it had ended before it was written to
-            raise await _end_of(call) from None
+            raise await end_of(call) from None
         finally:
             call.cancel()
 
-    async def _exchange(self, call: _Call, *, is_first: bool) -> None:
+    async def _exchange(self, call: Call, *, is_first: bool) -> None:
         self._wanted.clear()
         request = pb.HoldStreamRequest()
         leaving, self._leaving = self._leaving, {}
@@ -209,7 +234,7 @@ class HoldKeeper:
         asking, self._asking = self._asking, set()
         self._asked = sorted(asking & self._holds.keys())
         for name in self._asked:
-            _ask(request, self._holds[name])
+            ask(request, self._holds[name])
         sent_at = time.monotonic()
         try:
             async with asyncio.timeout(_ANSWER_SHARE * self._renew_seconds):
@@ -218,9 +243,9 @@ class HoldKeeper:
                     # this client least of all, can be told of that holder's holds. Alone: a
                     # write to a stream that was refused would hide why.
                     await call.write(self._introduction())
-                    self._take_in(await _read(call), sent_at)
+                    self._take_in(await read(call), sent_at)
                 await call.write(request)
-                answer = await _read(call)
+                answer = await read(call)
         except BaseException:
             # Whoever leaves still waits for an answer: the next stream brings it.
             self._leaving = leaving | self._leaving
@@ -245,15 +270,30 @@ class HoldKeeper:
                 continue  # left, or asked for something else meanwhile
             if result.state == pb.HOLD_STATE_HELD:
                 self._expire_at(name, sent_at + _LIFE * self._renew_seconds)
-                hold.note_held(answer.holder_id, from_timestamp(result.expire_time))
+                hold.note_held(held(answer.holder_id, result))
             elif result.state == pb.HOLD_STATE_ENDED:
-                self._drop(name)
-                reason = pb.HoldEndReason.Name(result.end_reason)
-                hold.note_ended(HoldStatus(HoldState.LOST, reason.removeprefix("HOLD_END_REASON_")))
-            elif hold.note_refused(*_refusal(result)):
+                self._take_end(hold, HoldEndReason.Name(result.end_reason))
+            elif hold.note_refused(*refusal(result)):
                 self.moved(hold)
             else:
                 self._drop(name)
+
+    def _take_end(self, hold: Hold, name: str) -> None:
+        reason = name.removeprefix("HOLD_END_REASON_")
+        if reason == _BOOKED and self._has_booked(hold):
+            self._drop(_name(hold))
+            hold.note_ended(HoldStatus(HoldState.LEFT, _BOOKED))
+        else:
+            self._end(hold, reason)
+
+    def _has_booked(self, hold: Hold) -> bool:
+        if hold.occupancy_start is None or hold.occupancy_end is None:
+            return False
+        time_held = covering(hold.occupancy_start, hold.occupancy_end)
+        return any(
+            resource_id == hold.resource_id and span.overlaps(time_held)
+            for resource_id, span in self._booked
+        )
 
     async def _pause(self) -> None:
         """Waits until something changes, or until the holds must be renewed."""
@@ -298,8 +338,7 @@ class HoldKeeper:
 
     def _end(self, hold: Hold, reason: str, metadata: Mapping[str, str] = _NOTHING) -> None:
         self._drop(_name(hold))
-        if hold.note_refused(reason, metadata):  # only a move: its old time is lost all the same
-            hold.note_ended(HoldStatus(HoldState.LOST, reason, metadata))
+        hold.note_lost(reason, metadata)
 
     def _drop(self, name: _Name) -> None:
         self._holds.pop(name, None)
@@ -310,43 +349,6 @@ class HoldKeeper:
 
 def _name(hold: Hold) -> _Name:
     return hold.resource_id, hold.hold_id
-
-
-async def _end_of(call: _Call) -> HoldfastError:
-    try:
-        await call.read()
-    except grpc.aio.AioRpcError as error:
-        return decode(error, "presence")
-    return _broken()
-
-
-async def _read(call: _Call) -> pb.HoldStreamResponse:
-    answer = await call.read()
-    if answer is grpc.aio.EOF:
-        raise _broken()
-    return answer  # type: ignore[return-value]  # no end of the stream
-
-
-def _ask(request: pb.HoldStreamRequest, hold: Hold) -> None:
-    request.keep.add(
-        resource_id=hold.resource_id,
-        hold_id=hold.hold_id,
-        start_time=to_timestamp(hold.start),
-        duration=to_duration(hold.length),
-    )
-
-
-def _refusal(result: pb.HoldResult) -> tuple[str, dict[str, Any]]:
-    name = ErrorReason.Name(result.reason).removeprefix("ERROR_REASON_")
-    return name, {
-        f"quanta.{from_date(day.date)}": ",".join(map(str, day.quanta))
-        for day in result.held_quanta
-    }
-
-
-def _broken() -> HoldfastError:
-    code = grpc.StatusCode.UNAVAILABLE
-    return HoldfastError(code, code.name, "the stream ended", service="presence", is_answer=False)
 
 
 def _wait_seconds(failures: int) -> float:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from datetime import date, datetime, timedelta
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
+from datetime import date
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from holdfast.availability.v1.availability_pb2 import WatchDaysRequest
@@ -16,13 +18,14 @@ from shared.client import days_fold, presence_fold
 from shared.client.booking_watch import BookingsEvent, booking_events
 from shared.client.days_fold import DaysEvent, DaysState
 from shared.client.follow import Following
-from shared.client.hold import Hold, check_time
+from shared.client.hold import Hold, HoldTime, check_time, check_units
 from shared.client.hold_keeper import HoldKeeper
 from shared.client.live import Live, Shared
 from shared.client.presence_fold import PresenceEvent, PresenceState
 from shared.client.slot_source import SlotQuestion, SlotSource
 from shared.client.value import to_date
 from shared.client.watch import events
+from shared.slots.quantum import Span
 
 if TYPE_CHECKING:  # which imports this when it is first needed
     from shared.client.client import Client
@@ -38,6 +41,7 @@ class LiveClient:
         self._patience_seconds = patience_seconds
         self._session = secrets.token_urlsafe(_SESSION_BYTES)
         self._keepers: dict[str, HoldKeeper] = {}
+        self._viewers: Counter[str] = Counter()
         self._slots: Shared[SlotSource] = Shared()
         self._days: Shared[Live[DaysState]] = Shared()
         self._presence: Shared[Live[PresenceState]] = Shared()
@@ -51,28 +55,68 @@ class LiveClient:
         keeper = self._keepers.get(session or self._session)
         return keeper.holder_id if keeper else ""
 
-    def introduce(self, session: str) -> None:
-        """Asks for the public name of a session that may hold elsewhere."""
+    def session(self, session: str | None = None) -> str:
+        """Returns the secret that a session goes by: the given one, or the client's own."""
+        return session or self._session
+
+    @contextmanager
+    def introduced(self, session: str | None) -> Iterator[None]:
+        """Keeps the public name of a session that may hold elsewhere, as soon as it is known."""
+        if session is None:
+            yield  # the client's own is kept as long as the client
+            return
+        self._viewers[session] += 1
         self._keeper(session).introduce()
+        try:
+            yield
+        finally:
+            self._viewers[session] -= 1
+            self._retire(session)
 
     def hold(
         self,
         resource_id: str,
-        start: datetime,
-        length: timedelta,
+        time: HoldTime,
         *,
         hold_id: str,
         session: str | None,
+        units: int,
+        event_type_id: str,
     ) -> Hold:
         """Returns a hold to enter.
 
         Raises:
             OffGrid: The start is not a quarter hour.
-            ValueError: It is naive, or the length is out of range.
+            ValueError: It is naive, or the length or the number of units is out of range.
         """
-        check_time(start, length)
-        keeper = self._keeper(session or self._session)
-        return Hold(keeper, resource_id, start, length, hold_id)
+        check_time(*time)
+        check_units(units)
+        return Hold(
+            # Asked for when it is entered: the keeper of a session that ended is gone.
+            partial(self._keeper, session or self._session),
+            resource_id,
+            time,
+            hold_id=hold_id,
+            units=units,
+            event_type_id=event_type_id,
+        )
+
+    @contextmanager
+    def booking(self, session: str, taken: Sequence[tuple[str, Span]]) -> Iterator[None]:
+        """Takes note of what a session books: its holds there are not lost when they end by it.
+
+        Unless the block raises: then nothing was booked.
+        """
+        keeper = self._keepers.get(session)
+        if keeper is None:
+            yield
+            return
+        keeper.book(taken)
+        try:
+            yield
+        except BaseException:
+            keeper.unbook(taken)
+            raise
 
     def watch_presence(
         self, resource_ids: Sequence[str], dates: Iterable[date]
@@ -163,8 +207,18 @@ class LiveClient:
                 session,
                 patience_seconds=self._patience_seconds,
                 known=self._tell,
+                idle=partial(self._retire, session),
             )
         return keeper
+
+    def _retire(self, session: str) -> None:
+        """Forgets what keeps a session, once it holds nothing and nobody asks for its name."""
+        keeper = self._keepers.get(session)
+        if session == self._session or self._viewers[session]:
+            return
+        del self._viewers[session]
+        if keeper is not None and keeper.is_idle:
+            del self._keepers[session]
 
     def _selection(self, resource_ids: Sequence[str], dates: Iterable[date]) -> dict[str, Any]:
         return {

@@ -29,6 +29,9 @@ class LiveHold:
     # tell nobody. So only an overdue hold can be counted down.
     expires_at: datetime
     is_overdue: bool
+    units: int = 1
+    # By the store's clock: the order of acquisition. None for a hold of an older server.
+    acquired_at: datetime | None = None
 
     @property
     def holder_id(self) -> str:
@@ -41,4 +44,4 @@ class EndedHold(NamedTuple):
 
     resource_id: str
     name: HoldName
-    reason: str  # LEFT, EXPIRED or MOVED
+    reason: str  # LEFT, EXPIRED, MOVED, BOOKED or BLOCKED

@@ -14,14 +14,15 @@ from shared.slots.quantum import SECONDS_PER_QUANTUM, Span
 if TYPE_CHECKING:  # only shapes: folding loads no contract
     from google.protobuf.timestamp_pb2 import Timestamp
 
-    from holdfast.presence.v1.presence_pb2 import Hold, ResourcePresence, WatchPresenceResponse
+    from holdfast.presence.v1.holder_pb2 import Hold
+    from holdfast.presence.v1.presence_pb2 import ResourcePresence, WatchPresenceResponse
     from shared.client.failure import HoldfastError
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 # Numbers of common.v1.WatchEvent.
 _KINDS: Final = {1: WatchKind.SNAPSHOT, 2: WatchKind.CHANGES, 3: WatchKind.RESET}
 # Numbers of presence.v1.HoldEndReason.
-_END_REASONS: Final = {1: "LEFT", 2: "EXPIRED", 3: "MOVED"}
+_END_REASONS: Final = {1: "LEFT", 2: "EXPIRED", 3: "MOVED", 4: "BOOKED", 5: "BLOCKED"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +111,8 @@ def live_hold(hold: Hold) -> LiveHold:
         _instant(hold.end_time),
         _instant(hold.expire_time),
         hold.overdue,
+        max(hold.units, 1),  # of an older server: none is said
+        _instant(hold.acquire_time) if hold.HasField("acquire_time") else None,
     )
 
 

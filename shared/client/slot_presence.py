@@ -6,8 +6,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
-from shared.client.day_merge import free_at
+from shared.client.day_merge import counting, freed_at
 from shared.client.live_hold import LiveHold
+from shared.slots.held import held_short
 from shared.slots.quantum import Span
 
 
@@ -18,7 +19,7 @@ class SlotPresence:
     Attributes:
         others: The holds of others that touch it, in the order given.
         own: The viewer's own that touch it.
-        is_reserved: Whether the others leave no free unit on some quantum of it.
+        is_reserved: Whether the others leave too few free units on some quantum of it.
         free_at: When it is free unless somebody still renews, by presence's clock; None where
             that cannot be told, since a hold in its way is renewed.
     """
@@ -35,6 +36,8 @@ def slot_presence(
     own_holder_id: str = "",
     *,
     units_free: int = 1,
+    units: int = 1,
+    is_pool: bool = False,
 ) -> SlotPresence:
     """Returns how an occupancy of a resource stands.
 
@@ -43,19 +46,13 @@ def slot_presence(
         holds: Live holds of the resource.
         own_holder_id: The viewer's; empty for somebody who holds nothing.
         units_free: Units that bookings leave free throughout the occupancy.
+        units: Units wanted.
+        is_pool: As ``Stock.is_pool``.
     """
     touching = [hold for hold in holds if hold.span.overlaps(occupancy)]
     others = tuple(hold for hold in touching if hold.holder_id != own_holder_id)
     own = tuple(hold for hold in touching if hold.holder_id == own_holder_id)
-    is_reserved = _most_at_once(occupancy, others) >= units_free
-    return SlotPresence(
-        others, own, is_reserved, free_at(occupancy, others, units_free) if is_reserved else None
-    )
-
-
-def _most_at_once(occupancy: Span, holds: Iterable[LiveHold]) -> int:
-    """Returns how many of the holds cover the quantum that most of them cover."""
-    spans = [hold.span for hold in holds]
-    # It only grows where one of them begins.
-    starts = {max(span.first, occupancy.first) for span in spans}
-    return max((sum(s.first <= start < s.stop for s in spans) for start in starts), default=0)
+    counted = counting(occupancy, others, own, is_pool=is_pool)
+    spans = [(hold.span.first, hold.span.stop, hold.units) for hold in counted]
+    quanta = held_short(occupancy, spans, units_free, units)
+    return SlotPresence(others, own, bool(quanta), freed_at(quanta, counted, units_free, units))

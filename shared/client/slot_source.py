@@ -14,6 +14,7 @@ import grpc
 
 from holdfast.availability.v1.availability_pb2 import GetDaySlotsRequest, GetDaySlotsResponse, Slot
 from shared.client.day_merge import OfferedSlots, ViewSlot
+from shared.client.day_stock import DayStock, day_stock
 from shared.client.days_fold import DayKey, DaysState
 from shared.client.failure import HoldfastError
 from shared.client.live import Live
@@ -32,6 +33,8 @@ _LONGEST_WAIT_SECONDS: Final = 2.0
 _PATIENCE_SECONDS: Final = 2.0
 # Sooner nobody minds: what was booked meanwhile is known, and taken out of the picture.
 _SOON_SECONDS: Final = 0.5
+# Of two machines whose clocks are set right.
+_CLOCKS_DIFFER: Final = timedelta(minutes=1)
 PASSING: Final = frozenset(
     {
         grpc.StatusCode.UNAVAILABLE,
@@ -50,6 +53,7 @@ class SlotQuestion(NamedTuple):
     date: date
     duration: timedelta
     time_zone: str
+    units: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +83,7 @@ class SlotSource:
         days: The bookings of its days.
         presence: The holds of its days.
         is_stale: Whether the days have changed and it could not be asked again yet.
+        is_clock_good: Whether the client's clock agrees with the newest answer.
         failure: Why no more answers come, when none do.
     """
 
@@ -89,6 +94,7 @@ class SlotSource:
     def __init__(self, live: LiveClient, question: SlotQuestion) -> None:
         """Begins to ask."""
         self.is_stale = False
+        self.is_clock_good = True
         self.failure: Exception | None = None
         self._live = live
         self._question = question
@@ -99,6 +105,8 @@ class SlotSource:
         self._began = asyncio.Event()
         self._days_changed = asyncio.Event()
         self._listeners: set[Callable[[], None]] = set()
+        self._stock: DayStock | None = None
+        self._stock_of: tuple[SlotAnswer, DaysState]
         self._task = asyncio.create_task(self._run())
 
     async def began(self) -> None:
@@ -118,6 +126,20 @@ class SlotSource:
     def unlisten(self, listener: Callable[[], None]) -> None:
         """Calls it no more."""
         self._listeners.discard(listener)
+
+    def stock(self) -> DayStock:
+        """Returns what the bookings leave, as the newest answer and days have it."""
+        made_of = (self.answer, self.days.state)
+        if self._stock is None or any(
+            new is not old for new, old in zip(made_of, self._stock_of, strict=True)
+        ):
+            self._stock_of = made_of
+            known = self._stock.capacity if self._stock else None
+            answer, days = made_of
+            self._stock = day_stock(
+                answer.slots, self._question.resource_id, answer.versions, days, known
+            )
+        return self._stock
 
     def refresh(self) -> None:
         """Asks again: what no watch tells may have changed."""
@@ -191,13 +213,18 @@ class SlotSource:
             date=to_date(asked.date),
             duration=to_duration(asked.duration),
             time_zone=asked.time_zone,
+            units=asked.units,
         )
+        asked_at = client.now()
         try:
             answer = await client.call(client.availability.GetDaySlots, request)
         except HoldfastError:
             self._refresh = self._refresh or was_refresh
             raise
         self.answer = _read(answer, asked)
+        # A clock that offers what is past is not the services': it takes nothing away.
+        starts = self.answer.slots.available
+        self.is_clock_good = not starts or starts[0].start > asked_at - _CLOCKS_DIFFER
         self._resets = resets
 
     async def _watch(self) -> None:
@@ -251,7 +278,7 @@ def _read(answer: GetDaySlotsResponse, asked: SlotQuestion) -> SlotAnswer:
         DayKey(day.resource_id, from_date(day.date)): day.version for day in answer.day_versions
     }
     return SlotAnswer(
-        OfferedSlots(_offered(slot, asked.duration) for slot in answer.slots),
+        OfferedSlots((_offered(slot, asked.duration) for slot in answer.slots), asked.units),
         answer.time_zone,
         versions,
         tuple(sorted({key.date for key in versions} | _utc_dates(asked.date, answer.time_zone))),

@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import pytest
 
-from holdfast.presence.v1 import presence_pb2
+from holdfast.presence.v1 import holder_pb2, presence_pb2
 from shared.client.client import Client
 from shared.client.hold import Hold, HoldState
 from shared.client.value import from_timestamp, to_date
@@ -16,7 +16,7 @@ from tests.contract.client.conftest import CountingClient, House
 from tests.contract.client.world import DAY, HOUR, NOON, first, soon, until
 
 
-async def live(client: Client, *resource_ids: str) -> list[presence_pb2.Hold]:
+async def live(client: Client, *resource_ids: str) -> list[holder_pb2.Hold]:
     request = presence_pb2.GetDatePresenceRequest(
         organization_id=client.organization_id,
         resource_ids=resource_ids or ["studio-a"],
@@ -300,3 +300,37 @@ async def test_two_sessions_of_one_client_are_two_holders(ann: CountingClient) -
         found = {(await soon(hold.settled())).state for hold in (mine, other)}
 
     assert found == {HoldState.HELD, HoldState.REFUSED}
+
+
+async def test_sessions_that_ended_leave_nothing_in_the_client(ann: CountingClient) -> None:
+    for number in range(5):
+        session = f"the-session-of-number-{number}"
+        async with ann.hold("studio-a", NOON, HOUR, session=session) as hold:
+            await soon(hold.settled())
+
+    await until(lambda: not ann.live._keepers)
+    assert not ann.live._viewers
+
+
+async def test_the_name_of_a_session_is_known_while_somebody_views_with_it(
+    ann: CountingClient,
+) -> None:
+    session = "the-session-of-a-viewer"
+    async with ann.day_view("studio-a", "session", DAY, HOUR, session=session) as view:
+        async with ann.hold("studio-a", NOON, HOUR, session=session) as hold:
+            await soon(hold.settled())
+        name = view.picture.holder_id
+
+        assert name == hold.holder_id
+        async with ann.hold("studio-a", NOON, HOUR, session=session) as again:
+            await soon(again.settled())
+            assert again.holder_id == name
+    await until(lambda: not ann.live._keepers)
+
+
+async def test_a_number_of_units_that_nobody_could_hold_is_a_mistake_at_once(
+    ann: CountingClient,
+) -> None:
+    for units in (0, -1, 10_001):
+        with pytest.raises(ValueError, match="units are not 1 to"):
+            ann.hold("studio-a", NOON, HOUR, units=units)

@@ -12,7 +12,8 @@ import pytest
 
 from holdfast.catalog.v1 import resource_pb2 as pb
 from shared.client.address import Address
-from shared.client.client import Client, Retry
+from shared.client.caller import Retry
+from shared.client.client import Client
 from shared.client.failure import HoldfastError
 from shared.client.probe import probe
 

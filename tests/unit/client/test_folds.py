@@ -8,9 +8,10 @@ from google.type.date_pb2 import Date
 
 from holdfast.availability.v1.availability_pb2 import Day, WatchDaysResponse
 from holdfast.common.v1 import watch_pb2
+from holdfast.presence.v1 import holder_pb2
 from holdfast.presence.v1 import presence_pb2 as pb
 from shared.client import days_fold, presence_fold
-from shared.client.days_fold import DayKey, DaysState
+from shared.client.days_fold import DayKey, DaysState, DayState
 from shared.client.presence_fold import PresenceState
 from shared.client.watch_event import WatchKind
 
@@ -23,8 +24,10 @@ RESET = watch_pb2.WATCH_EVENT_RESET
 BOOKMARK = watch_pb2.WATCH_EVENT_BOOKMARK
 
 
-def hold(holder: str, hold_id: str = "", *, quanta: int = 4, overdue: bool = False) -> pb.Hold:
-    return pb.Hold(
+def hold(
+    holder: str, hold_id: str = "", *, quanta: int = 4, overdue: bool = False
+) -> holder_pb2.Hold:
+    return holder_pb2.Hold(
         resource_id="studio-a",
         holder_id=holder,
         hold_id=hold_id,
@@ -46,7 +49,9 @@ def of(
 
 
 def gone(holder: str, hold_id: str = "") -> pb.EndedHold:
-    return pb.EndedHold(holder_id=holder, hold_id=hold_id, reason=pb.HOLD_END_REASON_EXPIRED)
+    return pb.EndedHold(
+        holder_id=holder, hold_id=hold_id, reason=holder_pb2.HOLD_END_REASON_EXPIRED
+    )
 
 
 def folded(*messages: pb.WatchPresenceResponse) -> PresenceState:
@@ -120,7 +125,7 @@ def test_days_are_folded_with_the_first_quarter_hour_as_the_lowest_bit() -> None
     )
 
     assert event is not None
-    assert state.of("a", TUESDAY) == (1 | 1 << 95, 3)
+    assert state.of("a", TUESDAY) == DayState(1 | 1 << 95, 3)
     assert state.version == 3
 
 
@@ -134,13 +139,13 @@ def test_changed_days_replace_their_own_and_a_reset_replaces_all() -> None:
     )
     assert event is not None
     assert event.days == (DayKey("a", TUESDAY),)
-    assert changed.of("a", TUESDAY) == ((1 << 96) - 1, 7)
-    assert changed.of("b", TUESDAY) == (0, 0)
+    assert changed.of("a", TUESDAY) == DayState((1 << 96) - 1, 7)
+    assert changed.of("b", TUESDAY) == DayState(0, 0)
 
     reset, event = days_fold.fold(
         changed, WatchDaysResponse(event=RESET, days=[day("a", bytes(12), 2)], version=2)
     )
     assert event is not None
     assert event.kind is WatchKind.RESET
-    assert dict(reset.days) == {DayKey("a", TUESDAY): (0, 2)}
+    assert dict(reset.days) == {DayKey("a", TUESDAY): DayState(0, 2)}
     assert days_fold.fold(reset, WatchDaysResponse(event=BOOKMARK)) == (reset, None)
