@@ -12,6 +12,7 @@ from holdfast.presence.v1 import presence_pb2_grpc
 from services.presence.app.check import CheckHolds
 from services.presence.app.count import CountHolders
 from services.presence.app.follow import HoldFollower
+from services.presence.app.gather import GatheredWishes
 from services.presence.app.keep import KeepHold, KeepHolds
 from services.presence.app.leave import LeaveHolds
 from services.presence.app.list import ListHolders
@@ -90,10 +91,10 @@ def _service(
     terms = settings.terms()
     store = RedisHolds(server, terms, log_length=settings.hold_log_length)
     reader = RedisHoldReader(server)
-    keep, wish = KeepHolds(store, rules), WishHolds(rules)
+    wish = WishHolds(rules)
     servicer = PresenceServicer(
-        keep=KeepHold(keep, wish),
-        hold=partial(HeldStream, keep, wish),
+        keep=KeepHold(KeepHolds(store, rules), wish),
+        hold=partial(HeldStream, KeepHolds(GatheredWishes(store), rules), wish),
         leave=LeaveHolds(store),
         show=ShowPresence(store),
         watch=watch,

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from services.presence.app.port import HoldRules, HoldStore
+from services.presence.app.port import HoldKeeper, HoldRules
 from services.presence.app.want import Want, WishHolds
 from services.presence.domain.hold import HoldKey, ResourceName, ResourceRule
 from services.presence.domain.refusal import HoldEnded, Refusal, ResourceNotFound
@@ -26,8 +26,8 @@ from services.presence.domain.wish import (
 class KeepHolds:
     """Many wishes at once."""
 
-    def __init__(self, store: HoldStore, rules: HoldRules) -> None:
-        self._store = store
+    def __init__(self, keeper: HoldKeeper, rules: HoldRules) -> None:
+        self._keeper = keeper
         self._rules = rules
 
     async def __call__(self, wishes: Sequence[Wish]) -> list[Judged | Left]:
@@ -37,7 +37,7 @@ class KeepHolds:
             StoreUnavailable: The store cannot be reached. Some may be fulfilled already;
                 repeating the call fulfils the rest.
         """
-        verdicts = await self._store.fulfil(wishes)
+        verdicts = await self._keeper.fulfil(wishes)
         found: dict[int, Judged | Left] = {}
         unjudged: dict[int, Keep] = {}
         for place, (wish, verdict) in enumerate(zip(wishes, verdicts, strict=True)):
@@ -64,7 +64,7 @@ class KeepHolds:
             else:
                 action = Action.RENEW if wish.action is Action.STAY else wish.action
                 again[place] = replace(wish, rule=rule, action=action)
-        verdicts = await self._store.fulfil(list(again.values()))
+        verdicts = await self._keeper.fulfil(list(again.values()))
         for place, verdict in zip(again, verdicts, strict=True):
             assert not isinstance(verdict, Unjudged)  # under a rule the store judges
             found[place] = verdict

@@ -20,15 +20,26 @@ from services.presence.domain.wish import Verdict, Wish
 from shared.slots.quantum import Span
 
 
-class HoldStore(Protocol):
-    """Keeps holds, by its own clock. Each method may raise StoreUnavailable."""
+class HoldKeeper(Protocol):
+    """Gives holds to those who wish for them."""
 
     async def fulfil(self, wishes: Sequence[Wish]) -> list[Verdict]:
         """Fulfils wishes in their order and returns what became of each.
 
         Each hold gets all its quanta or none, and a refusal changes nothing. What is wished
-        of resources that share a scope happens in one step.
+        of resources that share a scope happens in one step, unless it is very much.
+
+        Raises:
+            StoreUnavailable: The store cannot be reached. Some may be fulfilled already;
+                repeating the call fulfils the rest.
         """
+
+
+class HoldStore(HoldKeeper, Protocol):
+    """Keeps holds, by its own clock. Each method may raise StoreUnavailable."""
+
+    async def fulfil_each(self, wishes: Sequence[Wish]) -> list[Verdict | Exception]:
+        """As ``fulfil``; where it failed for one scope, that is told in place of the verdicts."""
 
     async def release(self, holder: Holder, resource_id: str, hold_id: str | None) -> int:
         """Releases one hold on a resource, or all of the holder's where ``hold_id`` is None.

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from datetime import timedelta
-from typing import Any, Final
+from itertools import chain
+from typing import Any, Final, NamedTuple
 
 from services.presence.domain.ending import EndReason
 from services.presence.domain.hold import (
@@ -43,6 +44,8 @@ from shared.slots.quantum import QUANTUM, Span
 
 _MICROSECOND: Final = timedelta(microseconds=1)
 _LEAVE: Final = "leave"
+# A script is a pause of the store for everybody else.
+_MOST_AT_ONCE: Final = 200
 
 
 class RedisHolds:
@@ -68,28 +71,45 @@ class RedisHolds:
         self._settle = Script.load("settle")
 
     async def fulfil(self, wishes: Sequence[Wish]) -> list[Verdict]:
-        """Fulfils wishes in their order, those of one partition in one step.
+        """Fulfils wishes in their order, those of one partition in one step, 200 at a time.
 
         Raises:
             StoreUnavailable: The server cannot be reached.
         """
-        places: defaultdict[int, list[int]] = defaultdict(list)
-        for place, wish in enumerate(wishes):
-            places[partition(wish.key.resource)].append(place)
+        verdicts: list[Verdict] = []
+        for verdict in await self.fulfil_each(wishes):
+            if isinstance(verdict, Exception):
+                raise verdict
+            verdicts.append(verdict)
+        return verdicts
+
+    async def fulfil_each(self, wishes: Sequence[Wish]) -> list[Verdict | Exception]:
+        """As ``fulfil``; what failed in a partition stands in place of its verdicts.
+
+        Raises:
+            StoreUnavailable: The server cannot be reached.
+        """
+        parts = _parts(wishes)
         terms = [self._timeout, self._lead, self._limit, self._log_length]
-        answers = await self._run(
-            ScriptCall(
-                self._keep,
-                partition_keys(number),
-                [*terms, *(argument for place in found for argument in _arguments(wishes[place]))],
-            )
-            for number, found in places.items()
+        answers = await self._server.run_each(
+            [
+                ScriptCall(
+                    self._keep,
+                    partition_keys(part.number),
+                    [*terms, *chain.from_iterable(_arguments(wishes[n]) for n in part.places)],
+                )
+                for part in parts
+            ]
         )
-        verdicts: dict[int, Verdict] = {}
-        for found, answer in zip(places.values(), answers, strict=True):
-            for place, told in zip(found, answer, strict=True):
-                verdicts[place] = self._verdict(wishes[place], told)
-        return [verdicts[place] for place in range(len(wishes))]
+        found: list[Verdict | Exception] = [Unjudged()] * len(wishes)
+        for part, answer in zip(parts, answers, strict=True):
+            if isinstance(answer, Exception):
+                for place in part.places:
+                    found[place] = answer
+            else:
+                for place, told in zip(part.places, answer, strict=True):
+                    found[place] = self._verdict(wishes[place], told)
+        return found
 
     async def release(self, holder: Holder, resource_id: str, hold_id: str | None) -> int:
         """Releases one hold on a resource, or all of the holder's where ``hold_id`` is None.
@@ -202,6 +222,26 @@ class RedisHolds:
 
 def _kept(wish: Keep, expiry: int, ahead: int | None = None, *quanta: int) -> Kept:
     return Kept(instant(expiry), Span(*quanta) if quanta else wish.span, ahead)
+
+
+class _Part(NamedTuple):
+    """Wishes for one script call: their partition, and their places among all."""
+
+    number: int
+    places: list[int]
+
+
+def _parts(wishes: Sequence[Wish]) -> list[_Part]:
+    by_partition: dict[int, _Part] = {}
+    found: list[_Part] = []
+    for place, wish in enumerate(wishes):
+        number = partition(wish.key.resource)
+        part = by_partition.get(number)
+        if part is None or len(part.places) == _MOST_AT_ONCE:
+            part = by_partition[number] = _Part(number, [])
+            found.append(part)
+        part.places.append(place)
+    return found
 
 
 def _arguments(wish: Wish) -> list[str | int]:

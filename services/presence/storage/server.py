@@ -91,15 +91,25 @@ class HoldServer:
 
     async def run_all(self, calls: Sequence[ScriptCall]) -> list[Any]:
         """Runs scripts in one round trip, each for itself; returns their answers in order."""
+        answers = await self.run_each(calls)
+        for answer in answers:
+            if isinstance(answer, Exception):
+                raise answer
+        return answers
+
+    async def run_each(self, calls: Sequence[ScriptCall]) -> list[Any]:
+        """As ``run_all``, but what fails alone stands in place of its answer."""
+        if len(calls) == 1:
+            return [await self.run(calls[0])]
         pipeline = self._client.pipeline(transaction=False)
         for call in calls:
             _by_digest(pipeline, call)
-        answers = await self._answers(pipeline)
+        answers = await self._each(pipeline)
         unknown = [i for i, a in enumerate(answers) if isinstance(a, exceptions.NoScriptError)]
         if unknown:
             for i in unknown:
                 _by_source(pipeline, calls[i])
-            again = await self._answers(pipeline)
+            again = await self._each(pipeline)
             for i, answer in zip(unknown, again, strict=True):
                 answers[i] = answer
         return answers
@@ -133,10 +143,17 @@ class HoldServer:
         return time, found
 
     async def _answers(self, pipeline: Pipeline) -> list[Any]:
-        answers = await self._asked(pipeline.execute(raise_on_error=False))
+        answers = await self._each(pipeline)
         for answer in answers:
+            if isinstance(answer, Exception):
+                raise answer
+        return answers
+
+    async def _each(self, pipeline: Pipeline) -> list[Any]:
+        answers = await self._asked(pipeline.execute(raise_on_error=False))
+        for place, answer in enumerate(answers):
             if isinstance(answer, Exception) and not isinstance(answer, exceptions.NoScriptError):
-                raise self._in_our_words(answer) from answer
+                answers[place] = self._in_our_words(answer)
         return answers
 
     async def _asked(self, work: Awaitable[T]) -> T:
@@ -158,7 +175,9 @@ class HoldServer:
         if self._answered:
             self._answered = False
             logger.error("store does not answer", extra={"cause": str(error)})
-        return StoreUnavailable("the hold store cannot be reached")
+        failure = StoreUnavailable("the hold store cannot be reached")
+        failure.__cause__ = error
+        return failure
 
 
 def is_outage(error: Exception) -> bool:
