@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import sys
 from collections.abc import Callable
+from typing import Final
 
 from pydantic import ValidationError
 
 from shared.runtime import log
 from shared.runtime.failure import StartRefused
 from shared.runtime.server import SettingsT, Wiring, serve_until_signalled
+
+# Python's own begin with 700 objects.
+_COLLECTOR_THRESHOLDS: Final = (10_000, 10, 10)
 
 logger = logging.getLogger("holdfast.server")
 
@@ -71,6 +76,11 @@ def _event_loop_run(settings: SettingsT, wired: Wiring[SettingsT]) -> None:
         factory = None
     else:
         factory = uvloop.new_event_loop
+    # What is loaded by now stays, and need not be looked at again and again. Of what comes, most
+    # is gone before the next look; a thousand streams' objects are not, and each look at all of
+    # them is a pause for everybody.
+    gc.freeze()
+    gc.set_threshold(*_COLLECTOR_THRESHOLDS)
     with asyncio.Runner(loop_factory=factory) as runner:
         runner.run(serve_until_signalled(settings, wired))
 

@@ -28,7 +28,11 @@ class Position(NamedTuple):
 
 
 class ResumeTokens:
-    """The tokens of one watch."""
+    """The tokens of one watch.
+
+    Attributes:
+        digest: Of what is watched: with the same one, the same positions have the same token.
+    """
 
     def __init__(self, request: Message, *, scopes: int) -> None:
         """Begins.
@@ -39,13 +43,13 @@ class ResumeTokens:
         """
         name = request.DESCRIPTOR.full_name.encode()
         content = content_hash(request, leaving_out=_PINNED)
-        self._digest = hashlib.sha256(name + content).digest()[:_DIGEST_BYTES]
+        self.digest = hashlib.sha256(name + content).digest()[:_DIGEST_BYTES]
         self._pack = struct.Struct(f">{2 * scopes}q").pack
         self._scopes = scopes
 
     def encode(self, positions: Iterable[tuple[int, int]]) -> bytes:
         """Returns the token of these positions."""
-        return self._digest + self._pack(*(part for position in positions for part in position))
+        return self.digest + self._pack(*(part for position in positions for part in position))
 
     def decode(self, token: bytes) -> list[Position]:
         """Returns the positions in a token.
@@ -54,7 +58,7 @@ class ResumeTokens:
             InvalidResumeToken: It was not given by a watch of the same request.
         """
         body = token[_DIGEST_BYTES:]
-        if token[:_DIGEST_BYTES] != self._digest or len(body) != self._scopes * _POSITION_BYTES:
+        if token[:_DIGEST_BYTES] != self.digest or len(body) != self._scopes * _POSITION_BYTES:
             raise InvalidResumeToken
         numbers = struct.unpack(f">{2 * self._scopes}q", body)
         if min(numbers) < 0:

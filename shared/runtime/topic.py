@@ -10,7 +10,7 @@ from datetime import timedelta
 from typing import Any, Generic, TypeVar
 
 from shared.runtime.failure import Failure
-from shared.runtime.mailbox import Mailbox
+from shared.runtime.mailbox import Changed, Mailbox
 
 KeyT = TypeVar("KeyT", bound=Hashable)
 UpdateT = TypeVar("UpdateT")
@@ -28,8 +28,9 @@ class Topic(Generic[KeyT, UpdateT]):
 
     def publish(self, update: UpdateT) -> None:
         """Tells every follower of an update."""
+        changed = Changed(self.key, update)
         for mailbox in self.subscribers:
-            mailbox.put(self.key, update)
+            mailbox.add(changed)
 
     def reset(self) -> None:
         """Tells every follower that the state was read anew."""

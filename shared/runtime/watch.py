@@ -3,42 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Collection, Hashable, Iterable
+from collections.abc import AsyncIterator
 from datetime import timedelta
-from typing import Any, Final, Protocol, TypeVar
+from typing import Any, Final, TypeVar
 
 from shared.runtime.call import Context
 from shared.runtime.failure import CallerSilent, ReaderTooSlow
-from shared.runtime.mailbox import Changed, Mailbox
+from shared.runtime.mailbox import Mailbox
+from shared.runtime.watch_stream import TopicT, UpdateT, WatchStream, WatchView
 
-TopicT = TypeVar("TopicT", bound=Hashable)
-UpdateT = TypeVar("UpdateT")
 RequestT = TypeVar("RequestT")
-_Topic_contra = TypeVar("_Topic_contra", bound=Hashable, contravariant=True)
-_Update_contra = TypeVar("_Update_contra", contravariant=True)
 
 # A second less than promised: the loop may be busy when the time has come.
 _BOOKMARK_SECONDS: Final = 4.0
 _WRITE_SECONDS: Final = 10.0
-
-
-class WatchView(Protocol[_Topic_contra, _Update_contra]):
-    """What one watcher sees of its topics, as encoded messages.
-
-    None of these waits for anything, so that state and mailbox cannot part meanwhile.
-    """
-
-    def opening(self) -> Iterable[bytes]:
-        """The first messages: the state, or what changed since a resume token."""
-
-    def changed(self, topic: _Topic_contra, update: _Update_contra, /) -> bytes | None:
-        """An update, or None where it is none of the watcher's, or was told already."""
-
-    def retold(self, topics: Collection[_Topic_contra], /, *, is_reset: bool) -> bytes:
-        """The present state of some topics."""
-
-    def bookmark(self) -> bytes:
-        """That nothing changed."""
 
 
 async def serve_watch(
@@ -62,26 +40,11 @@ async def serve_watch(
         ReaderTooSlow: It took nothing for that long.
         Failure: What the mailbox was given.
     """
-    for first in view.opening():
-        await write(context, first, seconds=write_seconds)
-    now = asyncio.get_running_loop().time
-    bookmark_at = now() + bookmark_seconds
-    while True:
-        message: bytes | None
-        found = await mailbox.take(bookmark_at - now())
-        if isinstance(found, Changed):
-            message = view.changed(found.topic, found.update)
-            if message is None:
-                # Others' updates must not keep this watcher's bookmark waiting.
-                if now() < bookmark_at:
-                    continue
-                message = view.bookmark()
-        elif found is not None:
-            message = view.retold(found.topics, is_reset=found.is_reset)
-        else:
-            message = view.bookmark()
-        await write(context, message, seconds=write_seconds)
-        bookmark_at = now() + bookmark_seconds
+    stream = WatchStream(
+        context, mailbox, view, bookmark_seconds=bookmark_seconds, write_seconds=write_seconds
+    )
+    with stream:
+        await stream.ended
 
 
 async def write(context: Context, message: Any, *, seconds: float = _WRITE_SECONDS) -> None:

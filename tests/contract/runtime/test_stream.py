@@ -112,7 +112,7 @@ Serve = Callable[..., AbstractAsyncContextManager[Running]]
 
 @pytest.fixture
 async def behavior() -> Behavior:
-    return Behavior()
+    return Behavior()  # type: ignore[abstract]  # without the methods that no test calls
 
 
 @pytest.fixture
@@ -187,11 +187,12 @@ async def test_a_flooded_watcher_gets_the_state_instead(
 ) -> None:
     call = watch(stub)
     await read(call)
-    for number in range(5):
+    for number in range(6):
         behavior.mailboxes[0].put("ab"[number % 2], str(number))
     behavior.mailboxes[0].reset("c")
 
-    assert [await read(call), await read(call)] == ["reset c", "snapshot a,b"]
+    # The first is written at once, and what comes meanwhile is too much.
+    assert [await read(call) for _ in range(3)] == ["a=0", "reset c", "snapshot a,b"]
 
 
 async def test_an_idle_watcher_gets_bookmarks(

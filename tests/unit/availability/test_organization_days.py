@@ -129,13 +129,13 @@ def test_followers_are_told_each_change_and_each_reset(known: OrganizationDays) 
     first = change(1, 1)
 
     known.advance(first)
-    told = mailbox._next()
+    told = mailbox.next()
     known.advance(change(2, 3))
     known.reset()
 
     assert told == Changed("org", first)
-    assert mailbox._next() == Stale(frozenset({"org"}), is_reset=True)
-    assert mailbox._next() is None
+    assert mailbox.next() == Stale(frozenset({"org"}), is_reset=True)
+    assert mailbox.next() is None
 
 
 def test_days_are_forgotten_until_few_enough_are_left(known: OrganizationDays) -> None:

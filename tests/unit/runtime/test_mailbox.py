@@ -112,3 +112,28 @@ async def test_a_cancelled_taker_loses_nothing() -> None:
     box.put("a", 1)
 
     assert await box.take(0) == Changed("a", 1)
+
+
+async def test_a_listener_is_called_at_each_update_and_once_resets_are_complete() -> None:
+    box, found = Box(), []
+    box.listen(lambda: found.append(box.next()))
+
+    box.put("a", 1)
+    assert found == [Changed("a", 1)]
+    box.reset("a")
+    box.reset("b")
+    assert len(found) == 1
+    await asyncio.sleep(0)
+
+    assert found[1] == Stale(frozenset("ab"), is_reset=True)
+
+
+async def test_who_listens_no_more_is_not_called_for_what_came_before() -> None:
+    box, calls = Box(), []
+    box.listen(lambda: calls.append(1))
+    box.reset("a")
+    box.listen(None)
+
+    await asyncio.sleep(0)
+
+    assert not calls
