@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from contextlib import AbstractContextManager, nullcontext
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -26,7 +27,7 @@ async def book(
     """As ``Client.book``."""
     _complete(client, request, session)
     # Before it is asked: a hold that it ends may hear of it before the answer is here.
-    with client.live.booking(request.session, _spans(request)):
+    with _noted(client, request.session, _spans(request)):
         return await client.call(client.bookings.CreateBooking, request)
 
 
@@ -36,7 +37,7 @@ async def reschedule(
     """As ``Client.reschedule``."""
     _complete(client, request, session)
     answer = await client.call(client.bookings.RescheduleBooking, request)
-    with client.live.booking(request.session, _taken(answer.booking)):
+    with _noted(client, request.session, _taken(answer.booking)):
         return answer
 
 
@@ -48,7 +49,19 @@ def _complete(
     """Fills in what the client knows and the caller left out."""
     request.organization_id = request.organization_id or client.organization_id
     request.request_id = request.request_id or str(uuid.uuid4())
-    request.session = request.session or client.live.session(session)
+    if not request.session and (session or _has_held(client)):
+        request.session = client.live.session(session)
+
+
+def _noted(
+    client: Client, session: str, taken: list[tuple[str, Span]]
+) -> AbstractContextManager[None]:
+    return client.live.booking(session, taken) if _has_held(client) else nullcontext()
+
+
+def _has_held(client: Client) -> bool:
+    """Whether the client may hold anything: one that only books loads nothing for it."""
+    return "live" in vars(client)
 
 
 def _spans(request: CreateBookingRequest) -> list[tuple[str, Span]]:

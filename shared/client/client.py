@@ -111,7 +111,7 @@ class Client(Caller):
     async def book(
         self, request: CreateBookingRequest, *, session: str | None = None
     ) -> CreateBookingResponse:
-        """Books for a session, by default the client's own: what it holds is not in the way.
+        """Books for a session, by default the client's own: what that holds is not in the way.
 
         Fills in the organization, the session and, where there is none, a new request id.
 

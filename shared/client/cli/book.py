@@ -24,6 +24,7 @@ from shared.client.cli import param, text
 from shared.client.cli.booking_view import items, length_of, span_of
 from shared.client.cli.choice import find_choice
 from shared.client.cli.command import Command
+from shared.client.cli.holding import tell_holders
 from shared.client.cli.login import login
 from shared.client.cli.output import Output, Styled
 from shared.client.cli.parse import Item
@@ -59,6 +60,7 @@ from shared.client.value import from_timestamp, to_duration, to_timestamp
     "--provisional", type=param.LENGTH,
     help="Expires unless it is confirmed within this time: 1m to 24h.",
 )  # fmt: skip
+@param.session_option("The session that holds it: its own holds are not in the way.")
 @param.override_option
 @click.option("--actor", "actor_id", default="", help="Who does it.  [default: the booker]")
 @click.option("--id", "booking_id", default="", help="The booking's id.  [default: generated]")
@@ -78,6 +80,7 @@ async def book(
     location: str | None,
     time_zone: ZoneInfo | None,
     provisional: timedelta | None,
+    secret: str | None,
     override: str,
     actor_id: str,
     booking_id: str,
@@ -90,6 +93,8 @@ async def book(
 
     The management token that is printed lets whoever has it see, move and cancel this one booking:
     pass it on to the booker.
+
+    What others hold is refused; what `holdfast hold` holds is booked with the session it prints.
     """
     wanted = [Item(resource_id, units or 1), *others]
     choice = await find_choice(
@@ -117,8 +122,9 @@ async def book(
         actor_id=actor_id,
     )
     try:
-        answer = await session.client.call(session.client.bookings.CreateBooking, request)
+        answer = await session.client.book(request, session=secret)
     except HoldfastError as error:
+        await tell_holders(session.client, error, choice.zone)
         choice.advise(error, session.invocation.program, units=dict(wanted))
         raise
     if session.output.is_json:

@@ -6,6 +6,7 @@ from typing import Any, Final
 from uuid import UUID
 
 import click
+from google.protobuf.field_mask_pb2 import FieldMask
 
 from holdfast.catalog.v1 import event_type_pb2 as pb
 from shared.client.cli import param, text
@@ -16,7 +17,7 @@ from shared.client.cli.offer import lengths_on_offer
 from shared.client.cli.output import Column, Output
 from shared.client.cli.record import enum_word, record
 from shared.client.cli.session import Session, with_session
-from shared.client.cli.upcoming import NOT_AGREED, may_delete
+from shared.client.cli.upcoming import NOT_AGREED, may_deactivate, may_delete
 from shared.client.client import new_request_id
 
 
@@ -100,16 +101,34 @@ async def create_event_type(
 )
 @click.argument("event_type_id", metavar="EVENT_TYPE")
 @fields_options(FIELDS, can_clear=True)
+@param.yes_option
 @param.etag_option
 @param.request_id_option
 @with_session
 async def update_event_type(
-    session: Session, /, event_type_id: str, etag: str, request_id: UUID | None, **given: Any
-) -> None:
-    """Change what is named; the rest stays. Lengths are replaced as a whole."""
+    session: Session,
+    /,
+    event_type_id: str,
+    yes: bool,  # noqa: FBT001
+    etag: str,
+    request_id: UUID | None,
+    **given: Any,
+) -> int | None:
+    """Change what is named; the rest stays. Lengths are replaced as a whole.
+
+    Asks before it switches it off.
+    """
     event_type = pb.EventType(event_type_id=event_type_id, etag=etag)
     mask = fill(event_type, FIELDS, given)
     require_changes(mask)
+    if (
+        given["active"] is False
+        and not yes
+        and not await may_deactivate(
+            session, "event type", event_type_id, event_type_id=event_type_id
+        )
+    ):
+        return NOT_AGREED
     answer = await session.client.call(
         session.client.catalog.UpdateEventType,
         pb.UpdateEventTypeRequest(
@@ -120,6 +139,45 @@ async def update_event_type(
         ),
     )
     _show(session.output, answer.event_type)
+    return None
+
+
+@event_types.command("deactivate", examples=["holdfast event-types deactivate rehearsal --yes"])
+@click.argument("event_type_id", metavar="EVENT_TYPE")
+@param.yes_option
+@param.etag_option
+@param.request_id_option
+@with_session
+async def deactivate_event_type(
+    session: Session,
+    event_type_id: str,
+    yes: bool,  # noqa: FBT001
+    etag: str,
+    request_id: UUID | None,
+) -> int | None:
+    """Let nobody book it any more; shows upcoming bookings and who holds it, and asks first."""
+    if not yes and not await may_deactivate(
+        session, "event type", event_type_id, event_type_id=event_type_id
+    ):
+        return NOT_AGREED
+    await _switch(
+        session, pb.EventType(event_type_id=event_type_id, active=False, etag=etag), request_id
+    )
+    return None
+
+
+@event_types.command("activate", examples=["holdfast event-types activate rehearsal"])
+@click.argument("event_type_id", metavar="EVENT_TYPE")
+@param.etag_option
+@param.request_id_option
+@with_session
+async def activate_event_type(
+    session: Session, event_type_id: str, etag: str, request_id: UUID | None
+) -> None:
+    """Let it be booked again."""
+    await _switch(
+        session, pb.EventType(event_type_id=event_type_id, active=True, etag=etag), request_id
+    )
 
 
 @event_types.command("delete", examples=["holdfast event-types delete rehearsal --yes"])
@@ -135,7 +193,7 @@ async def delete_event_type(
     etag: str,
     request_id: UUID | None,
 ) -> int | None:
-    """Take an event type out of use; shows its upcoming bookings and asks first."""
+    """Take an event type out of use; shows upcoming bookings and who holds it, and asks first."""
     if not yes and not await may_delete(
         session, "event type", event_type_id, event_type_id=event_type_id
     ):
@@ -167,6 +225,19 @@ async def undelete_event_type(
             organization_id=session.organization,
             request_id=str(request_id or new_request_id()),
             event_type_id=event_type_id,
+        ),
+    )
+    _show(session.output, answer.event_type)
+
+
+async def _switch(session: Session, event_type: pb.EventType, request_id: UUID | None) -> None:
+    answer = await session.client.call(
+        session.client.catalog.UpdateEventType,
+        pb.UpdateEventTypeRequest(
+            organization_id=session.organization,
+            request_id=str(request_id or new_request_id()),
+            event_type=event_type,
+            update_mask=FieldMask(paths=["active"]),
         ),
     )
     _show(session.output, answer.event_type)

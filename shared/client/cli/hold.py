@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import secrets
 import signal
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -16,12 +17,12 @@ from shared.client.cli import param, text
 from shared.client.cli.choice import START_NOT_FREE, Choice, find_choice
 from shared.client.cli.command import Command
 from shared.client.cli.ending import End, Ending, ending
-from shared.client.cli.live_day import holder
-from shared.client.cli.output import Output, PipeClosed, Styled
+from shared.client.cli.holding import holder, tell_holders
+from shared.client.cli.output import PipeClosed, Styled
 from shared.client.cli.record import Json
 from shared.client.cli.session import Session, with_session
 from shared.client.failure import HoldfastError
-from shared.client.hold import ENDED, Hold, HoldState, HoldStatus
+from shared.client.hold import ENDED, EXPIRED, UNREACHABLE, Hold, HoldState, HoldStatus
 from shared.client.value import from_timestamp, to_date, to_duration
 from shared.slots.quantum import OffGrid, number
 
@@ -29,26 +30,36 @@ _ENDING_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 # A terminal writes ^C when it is pressed.
 _OVER_CTRL_C: Final = "\r\x1b[K"
-_UNREACHABLE: Final = "UNREACHABLE"
+_CAUSE: Final = "cause"
+_SESSION_BYTES: Final = 32
 _CODES: Final = {
     "INTERNAL": grpc.StatusCode.INTERNAL,
     "INVALID_FIELD": grpc.StatusCode.INVALID_ARGUMENT,
     "NOT_FOUND": grpc.StatusCode.NOT_FOUND,
+    "HOLD_TOO_LONG": grpc.StatusCode.RESOURCE_EXHAUSTED,
     "TOO_MANY_HOLDS": grpc.StatusCode.RESOURCE_EXHAUSTED,
-    _UNREACHABLE: grpc.StatusCode.UNAVAILABLE,
+    UNREACHABLE: grpc.StatusCode.UNAVAILABLE,
 }
 _REFUSED: Final = {
+    "BLOCKED": "the time was taken out of use",
+    "BOOKED": "the time is booked now",
+    "HOLD_TOO_LONG": "nothing of that length can be booked",
     "NOT_FOUND": "there is no such resource to hold",
     "SLOT_HELD": "somebody else is choosing this time",
     "TOO_MANY_HOLDS": "too many holds at once",
-    _UNREACHABLE: "presence did not answer in time",
+    UNREACHABLE: "presence did not answer in time",
 }
 _LOST: Final = {
     "BLOCKED": "the hold is lost: the time was taken out of use",
-    "BOOKED": "the hold is lost: somebody has booked this time",
+    "BOOKED": "the hold is over: the time is booked now, by you with its session or by another",
+    "EXPIRED": "the hold has run out",
+    "LEFT": "the hold is over: another call of its session has left it",
     "NOT_FOUND": "the hold is lost: its resource is gone",
+}
+# Why it ran out.
+_RAN_OUT: Final = {
     "SLOT_HELD": "the hold ran out, and somebody else is choosing this time now",
-    _UNREACHABLE: "presence could not be reached in time: the hold has run out",
+    UNREACHABLE: "presence could not be reached in time: the hold has run out",
 }
 
 
@@ -63,6 +74,10 @@ _LOST: Final = {
 @click.argument("start", metavar="TIME", type=param.MOMENT)
 @param.duration_option
 @param.event_type_option
+@param.units_option("How many units of a pool.  [default: 1]")
+@param.session_option(
+    "Whose hold it is: 22 to 128 of A-Z a-z 0-9 _ -.  [default: a new one, which is printed]"
+)
 @param.zone_option("The clock of TIME.  [default: the schedule's zone]")
 @param.for_option("How long to hold.")
 @with_session
@@ -72,35 +87,50 @@ async def hold(
     start: datetime,
     duration: timedelta | None,
     event_type_id: str | None,
+    units: int,
+    secret: str | None,
     time_zone: ZoneInfo | None,
     seconds: float | None,
 ) -> None:
     """Hold time until Ctrl-C: others see it as reserved, and nobody else can book it.
 
+    You can, with its session: holdfast book … --session SECRET. Of a pool everybody gets a hold,
+    in order; it is good as long as enough units are free for all before it.
+
     TIME is read as book reads it. What a booking would take is held, buffers included, and let
     go at the end. When the program is killed, the hold ends by itself a few seconds later.
     """
     choice = await find_choice(session, resource_id, start, event_type_id, duration, time_zone)
-    slot = await _slot(session, choice)
-    taken_from = from_timestamp(slot.occupancy_start_time)
-    length = from_timestamp(slot.occupancy_end_time) - taken_from
-    teller = _Teller(session.output, choice, taken_from, taken_from + length)
-    async with session.client.hold(resource_id, taken_from, length) as held:
+    slot = await _slot(session, choice, units)
+    # A secret of its own: two holds of one session would be in nobody's way, and one name is
+    # held once.
+    mine = secret or secrets.token_urlsafe(_SESSION_BYTES)
+    teller = _Teller(session, choice, slot, "" if secret else mine)
+    holding = session.client.hold(
+        resource_id,
+        choice.start,
+        choice.offer.duration,
+        units=units or 1,
+        event_type_id=choice.offer.event_type_id,
+        session=mine,
+    )
+    async with holding as held:
         with ending(session.output, _ENDING_SIGNALS) as end:
             await _keep(held, teller, end, seconds)
         # From here on a second Ctrl-C does not wait for the farewell.
     teller.tell(held, held.status)
     if held.state is not HoldState.LEFT:
         error = _failure(held.status)
+        await tell_holders(session.client, error, choice.zone, resource_id)
         choice.advise(error, session.invocation.program)
-        if error.reason == _UNREACHABLE:
+        if UNREACHABLE in {error.reason, error.metadata.get(_CAUSE)}:
             error.add_note(f"`{session.invocation.program} doctor` shows what is up")
         raise error
     if end.reached.result() is Ending.PIPE_CLOSED:
         raise PipeClosed
 
 
-async def _slot(session: Session, choice: Choice) -> Slot:
+async def _slot(session: Session, choice: Choice, units: int) -> Slot:
     """The start as it is on offer.
 
     Raises:
@@ -120,6 +150,7 @@ async def _slot(session: Session, choice: Choice) -> Slot:
             date=to_date(choice.start.astimezone(choice.zone).date()),
             duration=to_duration(choice.offer.duration),
             time_zone=choice.zone.key,
+            units=units,
         ),
     )
     for slot in answer.slots:
@@ -129,10 +160,11 @@ async def _slot(session: Session, choice: Choice) -> Slot:
         grpc.StatusCode.FAILED_PRECONDITION,
         START_NOT_FREE,
         f"{choice.resource_id} has no free start at {text.moment(choice.start, choice.zone)}"
-        f" ({choice.zone.key}) for {text.length(choice.offer.duration)}",
+        f" ({choice.zone.key}) for {text.length(choice.offer.duration)}"
+        + (f" with {units} units" if units > 1 else ""),
         service="availability",
     )
-    choice.advise(missing, session.invocation.program)
+    choice.advise(missing, session.invocation.program, units={choice.resource_id: units})
     raise missing
 
 
@@ -160,11 +192,21 @@ async def _keep(held: Hold, teller: _Teller, end: End, seconds: float | None) ->
 class _Teller:
     """Says how a hold stands."""
 
-    def __init__(self, output: Output, choice: Choice, start: datetime, end: datetime) -> None:
-        self._output = output
+    def __init__(self, session: Session, choice: Choice, slot: Slot, secret: str) -> None:
+        """Says nothing yet.
+
+        Args:
+            session: What the command works with.
+            choice: What is held.
+            slot: As it is on offer.
+            secret: Of the session, to be told; empty when its owner knows it.
+        """
+        self._output = session.output
+        self._program = session.invocation.program
         self._choice = choice
-        self._start = start
-        self._end = end
+        self._slot = slot
+        self._secret = secret
+        self._is_told = False
 
     def tell(self, held: Hold, status: HoldStatus) -> None:
         """Says one state; why it was refused or lost, people are told on stderr."""
@@ -187,16 +229,52 @@ class _Teller:
             f"Holding {self._choice.resource_id} for {text.length(end - start)}: ",
             Styled(text.span(start, end, zone), "bold"), f" ({zone.key})",
         )  # fmt: skip
-        if (self._start, self._end) != (start, end):
-            self._output.line(f"With buffers: {text.span(self._start, self._end, zone)}")
+        taken = self._occupancy()
+        if taken != (start, end):
+            self._output.line(f"With buffers: {text.span(*taken, zone)}")
 
     def _tell_held(self, held: Hold) -> None:
+        if self._is_told:  # a move: there is none
+            return
+        self._is_told = True
         self._output.line(
             Styled("Held", "bold green"), f" as {holder(held.holder_id)}: others see it as"
             " reserved. Renewed until Ctrl-C lets it go.",
         )  # fmt: skip
+        if held.units_ahead:
+            self._tell_position(held)
+        if self._secret:
+            self._output.line("To book it meanwhile:")
+            self._output.line(Styled(f"  {self._book_command(held)}", "cyan"))
+
+    def _tell_position(self, held: Hold) -> None:
+        free = self._slot.units_free
+        is_good = free - held.units_ahead >= held.units
+        words = "enough is left for you" if is_good else "too little is left for you"
+        self._output.line(
+            f"Others hold {text.count(held.units_ahead, 'unit')} before you, of {free} free: ",
+            Styled(words, "green" if is_good else "yellow"),
+        )
+
+    def _book_command(self, held: Hold) -> str:
+        start = self._choice.start.astimezone(self._choice.zone)
+        minutes = self._choice.offer.duration // timedelta(minutes=1)
+        units = f" --units {held.units}" if held.units > 1 else ""
+        return (
+            f"{self._program} book {held.resource_id} {start.isoformat(timespec='minutes')}"
+            f" --duration {minutes} --event-type {held.event_type_id}{units}"
+            f" --session {self._secret}"
+        )
+
+    def _occupancy(self, held: Hold | None = None) -> tuple[datetime, datetime]:
+        """What is held: as presence says, until then as it is on offer."""
+        if held and held.occupancy_start and held.occupancy_end:
+            return held.occupancy_start, held.occupancy_end
+        slot = self._slot
+        return from_timestamp(slot.occupancy_start_time), from_timestamp(slot.occupancy_end_time)
 
     def _record(self, held: Hold, status: HoldStatus) -> dict[str, Json]:
+        taken_from, taken_until = self._occupancy(held)
         return {
             "state": status.state.value.lower(),
             "reason": status.reason,
@@ -205,8 +283,10 @@ class _Teller:
             "event_type_id": self._choice.offer.event_type_id,
             "start_time": text.iso(self._choice.start),
             "end_time": text.iso(self._choice.start + self._choice.offer.duration),
-            "occupancy_start_time": text.iso(self._start),
-            "occupancy_end_time": text.iso(self._end),
+            "occupancy_start_time": text.iso(taken_from),
+            "occupancy_end_time": text.iso(taken_until),
+            "units": held.units,
+            "units_ahead": status.units_ahead,
             "holder_id": held.holder_id,
             "expire_time": text.iso(status.expires_at) if status.expires_at else None,
         }
@@ -217,5 +297,9 @@ def _failure(status: HoldStatus) -> HoldfastError:
     is_lost = status.state is HoldState.LOST
     known = _LOST if is_lost else _REFUSED
     words = known.get(status.reason, "the hold is lost" if is_lost else "it cannot be held")
-    code = _CODES.get(status.reason, grpc.StatusCode.FAILED_PRECONDITION)
+    cause = status.reason
+    if status.reason == EXPIRED:
+        cause = status.metadata.get(_CAUSE, EXPIRED)
+        words = _RAN_OUT.get(cause, words)
+    code = _CODES.get(cause, grpc.StatusCode.FAILED_PRECONDITION)
     return HoldfastError(code, status.reason, words, metadata=status.metadata, service="presence")

@@ -9,6 +9,7 @@ from typing import Final, NamedTuple
 from zoneinfo import ZoneInfo
 
 from shared.client.cli import quarter, text
+from shared.client.cli.holding import holder
 from shared.client.cli.live_start import Size, countdown, starts
 from shared.client.cli.output import Output, Styled
 from shared.client.cli.quarter import Hour, Quarter
@@ -26,7 +27,6 @@ _STYLES: Final = {
 }
 _LINES_OF_HOLDS: Final = 4
 _FEWEST_STARTS: Final = 3
-_SHORT_ID: Final = 6
 _EMPTY: Final[Line] = ()
 
 
@@ -94,11 +94,6 @@ def draw(
         foot = []
     left = Size(size.width, room - len(grid) - len(foot))
     return [*head, *grid, *starts(picture.slots, subject.zone, glyphs.more, left, now), *foot]
-
-
-def holder(holder_id: str) -> str:
-    """Returns enough of a holder's public name to tell holders apart."""
-    return holder_id[:_SHORT_ID]
 
 
 def _head(subject: Subject, glyphs: Glyphs, width: int, *, is_stale: bool) -> list[Line]:

@@ -33,6 +33,7 @@ _SECTIONS: Final[Mapping[str, Mapping[str, Lazy]]] = {
     },
     "Book": {
         "hold": Lazy(f"{_HERE}.hold:hold", "Keep others from a time while you decide."),
+        "holders": Lazy(f"{_HERE}.holders:holders", "Who is doing so right now."),
         "book": Lazy(f"{_HERE}.book:book", "Book a resource, or several at once."),
         "bookings": Lazy(f"{_HERE}.bookings:bookings", "List and show bookings."),
         "confirm": Lazy(f"{_HERE}.decide:confirm", "Accept one that waits for it."),

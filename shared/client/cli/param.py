@@ -74,6 +74,7 @@ WATCH_TOKEN: Final = Parsed("TOKEN", parse.parse_token)
 LABEL: Final = Parsed("KEY=VALUE", parse.parse_label)
 LENGTH_RANGE: Final = Parsed("RANGE", parse.parse_range)
 ZONE: Final = Parsed("ZONE", read_zone)
+SESSION: Final = Parsed("SECRET", parse.parse_session)
 
 
 def zone_option(text: str) -> Callable[[_Decorated], _Decorated]:
@@ -141,6 +142,18 @@ def override_option(command: _Decorated) -> _Decorated:
     """``--override REASON``."""
     text = "Against the rules of length, hours, starts, notice and horizon; the history says why."
     return click.option("--override", metavar="REASON", default="", help=text)(command)
+
+
+def session_option(text: str) -> Callable[[_Decorated], _Decorated]:
+    """``--session SECRET``; None when it is not given."""
+    return click.option(
+        "--session",
+        "secret",
+        metavar="SECRET",
+        type=SESSION,
+        envvar="HOLDFAST_SESSION",
+        help=text,
+    )
 
 
 def for_option(text: str) -> Callable[[_Decorated], _Decorated]:

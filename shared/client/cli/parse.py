@@ -15,6 +15,7 @@ _MOMENT: Final = re.compile(
     r"\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}(?::\d{2})?(?:Z|[+-]\d{2}:\d{2})?", re.ASCII | re.IGNORECASE
 )
 _UNITS: Final = re.compile(r"\d{1,5}", re.ASCII)
+_SESSION: Final = re.compile(r"[A-Za-z0-9_-]{22,128}", re.ASCII)
 _TOKEN: Final = re.compile(r"(?:[0-9a-f]{2}){1,4096}", re.ASCII | re.IGNORECASE)
 _WINDOW: Final = re.compile(r"(\d{1,2}):(\d{2})-(\d{1,2}):(\d{2})", re.ASCII)
 _FIRST_YEAR: Final = 1970
@@ -48,6 +49,17 @@ class Item(NamedTuple):
 
     resource_id: str
     units: int
+
+
+def parse_session(text: str) -> str:
+    """Reads the secret of a session.
+
+    Raises:
+        ValueError: It is none that presence takes.
+    """
+    if not _SESSION.fullmatch(text):
+        raise ValueError("a session is 22 to 128 of A-Z a-z 0-9 _ -, hard to guess")
+    return text
 
 
 def parse_length(text: str) -> timedelta:

@@ -13,6 +13,7 @@ from shared.client.cli import param
 from shared.client.cli.booking_view import is_block, length_of, show
 from shared.client.cli.choice import find_choice
 from shared.client.cli.command import Command
+from shared.client.cli.holding import tell_holders
 from shared.client.cli.login import login
 from shared.client.cli.session import Session, with_session
 from shared.client.client import new_request_id
@@ -34,6 +35,7 @@ from shared.client.value import to_duration, to_timestamp
 @param.reason_option
 @param.actor_option
 @param.token_option
+@param.session_option("The session that holds the new time, as in book.")
 @param.override_option
 @param.request_id_option
 @with_session
@@ -46,6 +48,7 @@ async def reschedule(
     reason: str,
     actor_id: str | None,
     token: str,
+    secret: str | None,
     override: str,
     request_id: UUID | None,
 ) -> None:
@@ -87,8 +90,9 @@ async def reschedule(
         override_reason=override,
     )
     try:
-        answer = await client.call(client.bookings.RescheduleBooking, request)
+        answer = await client.reschedule(request, session=secret)
     except HoldfastError as error:
+        await tell_holders(client, error, choice.zone)
         units = {item.resource_id: item.units for item in booking.items}
         choice.advise(error, session.invocation.program, units=units, moving=booking_id)
         raise

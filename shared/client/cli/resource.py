@@ -6,6 +6,7 @@ from typing import Any, Final
 from uuid import UUID
 
 import click
+from google.protobuf.field_mask_pb2 import FieldMask
 
 from holdfast.catalog.v1 import resource_pb2 as pb
 from shared.client.cli import field, param, text
@@ -14,7 +15,7 @@ from shared.client.cli.field import Field, fields_options, fill, require_changes
 from shared.client.cli.output import Column, Output
 from shared.client.cli.record import enum_word, record
 from shared.client.cli.session import Session, with_session
-from shared.client.cli.upcoming import NOT_AGREED, may_delete
+from shared.client.cli.upcoming import NOT_AGREED, may_deactivate, may_delete
 from shared.client.client import new_request_id
 
 TYPES: Final = {
@@ -161,16 +162,29 @@ async def create_resource(
 @resources.command("update", examples=["holdfast resources update studio-b --description 'Small'"])
 @click.argument("resource_id", metavar="RESOURCE")
 @fields_options(_FIELDS, can_clear=True)
+@param.yes_option
 @param.etag_option
 @param.request_id_option
 @with_session
 async def update_resource(
-    session: Session, /, resource_id: str, etag: str, request_id: UUID | None, **given: Any
-) -> None:
-    """Change what is named; the rest stays."""
+    session: Session,
+    /,
+    resource_id: str,
+    yes: bool,  # noqa: FBT001
+    etag: str,
+    request_id: UUID | None,
+    **given: Any,
+) -> int | None:
+    """Change what is named; the rest stays. Asks before it switches it off."""
     resource = pb.Resource(resource_id=resource_id, etag=etag)
     mask = fill(resource, _FIELDS, given)
     require_changes(mask)
+    if (
+        given["active"] is False
+        and not yes
+        and not await may_deactivate(session, "resource", resource_id, resource_id=resource_id)
+    ):
+        return NOT_AGREED
     answer = await session.client.call(
         session.client.catalog.UpdateResource,
         pb.UpdateResourceRequest(
@@ -181,6 +195,43 @@ async def update_resource(
         ),
     )
     _show(session.output, answer.resource)
+    return None
+
+
+@resources.command("deactivate", examples=["holdfast resources deactivate studio-c --yes"])
+@click.argument("resource_id", metavar="RESOURCE")
+@param.yes_option
+@param.etag_option
+@param.request_id_option
+@with_session
+async def deactivate_resource(
+    session: Session,
+    resource_id: str,
+    yes: bool,  # noqa: FBT001
+    etag: str,
+    request_id: UUID | None,
+) -> int | None:
+    """Let nobody book it any more; shows upcoming bookings and who holds it, and asks first."""
+    if not yes and not await may_deactivate(
+        session, "resource", resource_id, resource_id=resource_id
+    ):
+        return NOT_AGREED
+    await _switch(
+        session, pb.Resource(resource_id=resource_id, active=False, etag=etag), request_id
+    )
+    return None
+
+
+@resources.command("activate", examples=["holdfast resources activate studio-c"])
+@click.argument("resource_id", metavar="RESOURCE")
+@param.etag_option
+@param.request_id_option
+@with_session
+async def activate_resource(
+    session: Session, resource_id: str, etag: str, request_id: UUID | None
+) -> None:
+    """Let it be booked again."""
+    await _switch(session, pb.Resource(resource_id=resource_id, active=True, etag=etag), request_id)
 
 
 @resources.command("delete", examples=["holdfast resources delete studio-c --yes"])
@@ -196,7 +247,7 @@ async def delete_resource(
     etag: str,
     request_id: UUID | None,
 ) -> int | None:
-    """Take a resource out of use; shows its upcoming bookings and asks first."""
+    """Take a resource out of use; shows upcoming bookings and who holds it, and asks first."""
     if not yes and not await may_delete(session, "resource", resource_id, resource_id=resource_id):
         return NOT_AGREED
     answer = await session.client.call(
@@ -224,6 +275,19 @@ async def undelete_resource(session: Session, resource_id: str, request_id: UUID
             organization_id=session.organization,
             request_id=str(request_id or new_request_id()),
             resource_id=resource_id,
+        ),
+    )
+    _show(session.output, answer.resource)
+
+
+async def _switch(session: Session, resource: pb.Resource, request_id: UUID | None) -> None:
+    answer = await session.client.call(
+        session.client.catalog.UpdateResource,
+        pb.UpdateResourceRequest(
+            organization_id=session.organization,
+            request_id=str(request_id or new_request_id()),
+            resource=resource,
+            update_mask=FieldMask(paths=["active"]),
         ),
     )
     _show(session.output, answer.resource)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from functools import wraps
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
@@ -55,7 +56,10 @@ def with_session(
 
         async def work() -> _Result:
             client = Client(
-                invocation.addresses(), invocation.organization, timeout=invocation.timeout
+                invocation.addresses(),
+                invocation.organization,
+                timeout=invocation.timeout,
+                clock=_clock_of(invocation),
             )
             async with client:
                 session = Session(client, Output(invocation.output), invocation)
@@ -64,6 +68,19 @@ def with_session(
         return asyncio.run(work())
 
     return run
+
+
+def _clock_of(invocation: Invocation) -> Callable[[], datetime]:
+    """Returns the services' clock; how far it is ahead is read when it is first asked."""
+    offset: timedelta | None = None
+
+    def now() -> datetime:
+        nonlocal offset
+        if offset is None:
+            offset = invocation.clock_offset()
+        return datetime.now(UTC) + offset
+
+    return now
 
 
 async def gather(*calls: Awaitable[_Result]) -> list[_Result]:

@@ -1,4 +1,4 @@
-"""What lies ahead of a resource or an event type, shown before it is thrown away."""
+"""What a resource or an event type has ahead, shown before it is deleted or switched off."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from shared.client.cli.booking_view import items
 from shared.client.cli.bookings import ACTIVE, fits, read
 from shared.client.cli.clock import clock_of
 from shared.client.cli.exit_code import ExitCode
+from shared.client.cli.holding import count_holders, who
 from shared.client.cli.report import message_of
 from shared.client.cli.session import Session
 from shared.client.failure import HoldfastError
@@ -27,12 +28,33 @@ _SHOWN: Final = 10
 async def may_delete(
     session: Session, noun: str, name: str, *, resource_id: str = "", event_type_id: str = ""
 ) -> bool:
-    """Shows the bookings ahead, then asks whether to delete; the answer no is said.
+    """Shows whom it concerns, then asks whether to delete; the answer no is said.
 
     Raises:
         click.UsageError: Nobody is there to answer.
     """
     refuse_without_terminal("delete")
+    await _tell(session, resource_id, event_type_id)
+    return ask(session, f"Delete {noun} {name}? Its bookings stay, and undelete restores it.")
+
+
+async def may_deactivate(
+    session: Session, noun: str, name: str, *, resource_id: str = "", event_type_id: str = ""
+) -> bool:
+    """Shows whom it concerns, then asks whether to switch it off; the answer no is said.
+
+    Raises:
+        click.UsageError: Nobody is there to answer.
+    """
+    refuse_without_terminal("switch it off")
+    await _tell(session, resource_id, event_type_id)
+    return ask(
+        session, f"Switch {noun} {name} off? Its bookings stay, and activate switches it on."
+    )
+
+
+async def _tell(session: Session, resource_id: str, event_type_id: str) -> None:
+    """Shows the bookings ahead, and how many are choosing right now."""
     note = session.output.note
     request = ListBookingsRequest(
         organization_id=session.organization,
@@ -49,7 +71,14 @@ async def may_delete(
         zone = await clock_of(session.client, resource_id)
         for line in describe(ahead, zone):
             note(line)
-    return ask(session, f"Delete {noun} {name}? Its bookings stay, and undelete restores it.")
+    try:
+        counted = await count_holders(
+            session.client, resource_id=resource_id, event_type_id=event_type_id
+        )
+    except HoldfastError as error:
+        note(f"Who holds it cannot be read: {message_of(error, session.invocation)}")
+    else:
+        note(who(counted))
 
 
 def describe(ahead: list[Booking], zone: ZoneInfo) -> list[str]:

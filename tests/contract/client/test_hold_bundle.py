@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 
 from holdfast.presence.v1 import presence_pb2
-from shared.client.hold import HoldState
+from shared.client.hold import HoldState, HoldStatus
 from shared.client.hold_bundle import HoldItem
 from tests.contract.client.conftest import CountingClient
 from tests.contract.client.test_holds import live
@@ -21,13 +21,13 @@ async def test_a_bundle_is_entered_at_once_and_holds_all(
     ann: CountingClient, ben: CountingClient
 ) -> None:
     async with ann.hold_all(BOTH, NOON, HOUR) as bundle:
-        assert bundle.status.state is HoldState.HOLDING
+        assert bundle.status == HoldStatus(HoldState.HOLDING)
 
         assert (await soon(bundle.settled())).state is HoldState.HELD
 
         assert [hold.state for hold in bundle.holds.values()] == [HoldState.HELD] * 2
         assert {hold.resource_id for hold in await live(ben, *BOTH)} == {*BOTH}
-    assert bundle.status.state is HoldState.LEFT
+    assert bundle.status == HoldStatus(HoldState.LEFT)
     assert await live(ben, *BOTH) == []
 
 

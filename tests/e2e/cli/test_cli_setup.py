@@ -86,7 +86,7 @@ def test_a_resource_lives_through_create_update_delete_and_undelete(empty_desk: 
     assert created["schedule_id"] == ""
 
     updated = empty_desk.json(
-        "resources", "update", "hall", "--name", "Great Hall", "--inactive",
+        "resources", "update", "hall", "--name", "Great Hall", "--inactive", "--yes",
         "--clear", "label", "--clear", "description", "--etag", created["etag"],
     )  # fmt: skip
     assert (updated["name"], updated["active"]) == ("Great Hall", False)

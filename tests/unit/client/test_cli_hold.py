@@ -16,9 +16,12 @@ from shared.client.hold import HoldState, HoldStatus
         (HoldState.REFUSED, "UNREACHABLE", 5, "did not answer in time"),
         (HoldState.REFUSED, "INTERNAL", 6, "cannot be held"),
         (HoldState.REFUSED, "SOMETHING_NEW", 1, "cannot be held"),
-        (HoldState.LOST, "SLOT_HELD", 4, "somebody else is choosing this time now"),
-        (HoldState.LOST, "UNREACHABLE", 5, "the hold has run out"),
-        (HoldState.LOST, "BOOKED", 1, "somebody has booked this time"),
+        (HoldState.REFUSED, "HOLD_TOO_LONG", 5, "nothing of that length"),
+        (HoldState.REFUSED, "BOOKED", 1, "the time is booked now"),
+        (HoldState.LOST, "BOOKED", 1, "the time is booked now, by you with its session"),
+        (HoldState.LOST, "BLOCKED", 1, "taken out of use"),
+        (HoldState.LOST, "LEFT", 1, "another call of its session"),
+        (HoldState.LOST, "EXPIRED", 1, "the hold has run out"),
         (HoldState.LOST, "SOMETHING_NEW", 1, "the hold is lost"),
     ],
 )
@@ -32,3 +35,20 @@ def test_why_a_hold_is_refused_or_lost_is_said_in_words(
     assert report.exit_code(error) == exit_code
     assert words in error.message
     assert (error.reason, error.metadata) == (reason, metadata)
+
+
+@pytest.mark.parametrize(
+    ("cause", "exit_code", "words"),
+    [
+        ("SLOT_HELD", 1, "somebody else is choosing this time now"),
+        ("UNREACHABLE", 5, "presence could not be reached in time"),
+    ],
+)
+def test_why_a_hold_ran_out_is_said_where_it_is_known(
+    cause: str, exit_code: int, words: str
+) -> None:
+    error = _failure(HoldStatus(HoldState.LOST, "EXPIRED", {"cause": cause}))
+
+    assert report.exit_code(error) == exit_code
+    assert words in error.message
+    assert error.reason == "EXPIRED"
