@@ -5,14 +5,15 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from typing import Final, TypeVar
 
 from holdfast.catalog.v1 import catalog_pb2_grpc
 from services.availability.domain.offering import Offering, OfferingName, ResourceFacts
 from services.availability.domain.refusal import NotFound
 from services.availability.upstream.asked import AskedCatalog
-from services.availability.upstream.following import CatalogFollower
 from services.availability.upstream.mirror import CatalogMirror
+from shared.catalog.follow import CatalogFollower
 from shared.runtime.channel import upstream_channel
 from shared.runtime.deadline import time_remaining
 from shared.runtime.failure import Overloaded, StoreUnavailable
@@ -71,7 +72,7 @@ class Catalog:
         self._stale_seconds = stale_seconds
         self._idle_seconds = idle_seconds
         self._monotonic = monotonic
-        self._followers: dict[str, CatalogFollower] = {}
+        self._followers: dict[str, CatalogFollower[CatalogMirror]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._ask_from = float("-inf")
 
@@ -275,12 +276,13 @@ class Catalog:
         follower = CatalogFollower(
             organization_id,
             self._watch,
-            # An answer from before the mirror's last news must not follow upon them.
-            self._asked.forget,
-            self._asked.drop,
+            partial(CatalogMirror, organization_id),
             idle_seconds=self._idle_seconds,
             stale_seconds=self._stale_seconds,
             monotonic=self._monotonic,
+            # An answer from before the mirror's last news must not follow upon them.
+            outdated=self._asked.forget,
+            removed=self._asked.drop,
         )
         self._followers[organization_id] = follower
         task = asyncio.create_task(follower.run())

@@ -8,26 +8,19 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from datetime import date, timedelta
+from datetime import date
 from functools import lru_cache
 from typing import Any, Final, NamedTuple
 from zoneinfo import ZoneInfo
 
 from holdfast.catalog.v1 import event_type_pb2, offering_pb2, resource_pb2, schedule_pb2
 from services.availability.domain.offering import Offering, OfferingName, ResourceFacts
-from shared.slots.rule import BookingRules, ClosedHours, DurationRange
+from shared.catalog.rule import read_rules
+from shared.slots.rule import BookingRules
 from shared.slots.schedule import Schedule, Window, default_schedule
 from shared.slots.zone import zone
 
 _KEPT: Final = 4_096
-_RULES: Final = (
-    "flexible_duration",
-    "slot_interval",
-    "buffer_before",
-    "buffer_after",
-    "minimum_notice",
-    "horizon",
-)
 _TYPE_NUMBERS: Final = {
     name.removeprefix("RESOURCE_TYPE_").lower(): number
     for name, number in resource_pb2.ResourceType.items()
@@ -124,7 +117,7 @@ def read_event_type(event_type: event_type_pb2.EventType) -> OfferedEventType:
         title=event_type.title,
         locations=tuple(event_type.locations),
         zone_lock=zone(lock) if lock else None,
-        rules=_rules(_rules_content(event_type)),
+        rules=read_rules(event_type),
         needs_confirmation=event_type.requires_confirmation,
         schedule_id=event_type.schedule_id,
     )
@@ -188,39 +181,3 @@ def _by_start(window: Window) -> int:
 def _minute(time: Any) -> int:
     minute: int = time.hours * 60 + time.minutes
     return minute
-
-
-def _rules_content(event_type: event_type_pb2.EventType) -> bytes:
-    content = event_type_pb2.EventType(closed_hours_policy=event_type.closed_hours_policy)
-    content.duration_options.extend(event_type.duration_options)
-    for name in _RULES:
-        if event_type.HasField(name):
-            getattr(content, name).CopyFrom(getattr(event_type, name))
-    return content.SerializeToString(deterministic=True)
-
-
-@lru_cache(maxsize=_KEPT)
-def _rules(content: bytes) -> BookingRules:
-    event_type = event_type_pb2.EventType.FromString(content)
-    flexible = event_type.flexible_duration
-    at_ends = event_type_pb2.CLOSED_HOURS_POLICY_OPEN_AT_ENDS
-    return BookingRules(
-        durations=tuple(sorted(map(_length, event_type.duration_options))),
-        flexible=DurationRange(
-            _length(flexible.minimum), _length(flexible.maximum), _length(flexible.step)
-        )
-        if event_type.HasField("flexible_duration")
-        else None,
-        interval=_length(event_type.slot_interval) or None,
-        buffer_before=_length(event_type.buffer_before),
-        buffer_after=_length(event_type.buffer_after),
-        minimum_notice=_length(event_type.minimum_notice),
-        horizon=_length(event_type.horizon) if event_type.HasField("horizon") else None,
-        closed_hours=ClosedHours.OPEN_AT_ENDS
-        if event_type.closed_hours_policy == at_ends
-        else ClosedHours.OPEN_THROUGHOUT,
-    )
-
-
-def _length(duration: Any) -> timedelta:
-    return timedelta(seconds=duration.seconds, microseconds=duration.nanos // 1_000)

@@ -137,7 +137,7 @@ async def test_half_a_state_counts_for_nothing() -> None:
 async def test_changes_that_do_not_follow_make_the_watch_begin_anew(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("services.availability.upstream.following._REFUSED_WAIT_SECONDS", 0.1)
+    monkeypatch.setattr("shared.catalog.follow._REFUSED_WAIT_SECONDS", 0.1)
     script = ScriptedCatalog(
         [
             told(WATCH_EVENT_SNAPSHOT, 1, "a"),

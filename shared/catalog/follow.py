@@ -7,19 +7,14 @@ import contextlib
 import logging
 import random
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any, Final, Generic
 
 import grpc
 
 from holdfast.catalog.v1 import watch_pb2
-from holdfast.common.v1.watch_pb2 import (
-    WATCH_EVENT_CHANGES,
-    WATCH_EVENT_RESET,
-    WATCH_EVENT_SNAPSHOT,
-)
-from services.availability.upstream.mirror import CatalogMirror
+from holdfast.common.v1.watch_pb2 import WATCH_EVENT_BOOKMARK, WATCH_EVENT_RESET
+from shared.catalog.fold import CatalogFold, FoldedT
 
-_WHOLE: Final = frozenset({WATCH_EVENT_SNAPSHOT, WATCH_EVENT_RESET})
 # Bookmarks come every 5 s at least: a stream silent for longer is none.
 _SILENCE_SECONDS: Final = 8.0
 _FIRST_WAIT_SECONDS: Final = 0.2
@@ -27,6 +22,8 @@ _LONGEST_WAIT_SECONDS: Final = 3.0
 # For a catalog that does not know the call, or a stream that says what it must not.
 _REFUSED_WAIT_SECONDS: Final = 30.0
 _MOST_FAILURES: Final = 16
+# Revisions begin anew, or nothing happened for seconds: what the mirror lacks by now was lost.
+_ALL_TOLD: Final = frozenset({WATCH_EVENT_RESET, WATCH_EVENT_BOOKMARK})
 _NEVER: Final = float("-inf")
 _RESUMABLE: Final = frozenset(
     {
@@ -39,14 +36,17 @@ _RESUMABLE: Final = frozenset(
     }
 )
 
-logger = logging.getLogger("holdfast.availability.catalog")
+logger = logging.getLogger("holdfast.catalog_watch")
 
 
-class CatalogFollower:
+def _ignore() -> None:
+    """Is told, and does nothing."""
+
+
+class CatalogFollower(Generic[FoldedT]):
     """A mirror and the watch that feeds it. Belongs to one event loop.
 
     Attributes:
-        mirror: None until a whole state was told.
         live_until: By the monotonic clock, until when the mirror is as new as the catalog,
             unless the stream breaks before.
         asked_version: The revision of what was answered by asking meanwhile. A mirror of an
@@ -59,26 +59,27 @@ class CatalogFollower:
         self,
         organization_id: str,
         watch: Callable[[watch_pb2.WatchCatalogRequest], Any],
-        outdated: Callable[[], None],
-        removed: Callable[[str, watch_pb2.CatalogRemovals], None],
+        make: Callable[[], FoldedT],
         *,
         idle_seconds: float,
         stale_seconds: float,
         monotonic: Callable[[], float],
+        outdated: Callable[[], None] = _ignore,
+        removed: Callable[[str, watch_pb2.CatalogRemovals], None] | None = None,
     ) -> None:
         """Knows nothing; ``run`` follows.
 
         Args:
             organization_id: Whose catalog.
             watch: The catalog's WatchCatalog.
-            outdated: Told whenever a stream that told something is over, and when revisions
-                begin anew: answers from before must not follow upon the mirror's.
-            removed: Told, for an organization, what the mirror hears is gone.
+            make: Makes an empty mirror.
             idle_seconds: After how long without a question it ends.
             stale_seconds: How long the mirror counts while nothing is told.
             monotonic: The clock of all this.
+            outdated: Told whenever a stream that told something is over, and when revisions
+                begin anew: answers from before must not follow upon the mirror's.
+            removed: Told, for an organization, what the mirror hears is gone.
         """
-        self.mirror: CatalogMirror | None = None
         self.live_until = _NEVER
         self.asked_version = 0
         self.told_at = self.used_at = monotonic()
@@ -89,10 +90,20 @@ class CatalogFollower:
         self._idle_seconds = idle_seconds
         self._stale_seconds = stale_seconds
         self._monotonic = monotonic
-        self._partial: CatalogMirror | None = None
+        self._fold = CatalogFold(make)
         self._decided = asyncio.Event()
 
-    def kept(self) -> CatalogMirror | None:
+    @property
+    def mirror(self) -> FoldedT | None:
+        """What was told; None until a whole state was."""
+        return self._fold.state
+
+    @property
+    def is_live(self) -> bool:
+        """Whether the mirror is as new as the catalog."""
+        return self._monotonic() < self.live_until
+
+    def kept(self) -> FoldedT | None:
         """Returns the mirror while it counts although nothing is told."""
         if self._monotonic() - self.told_at > self._stale_seconds:
             return None
@@ -129,7 +140,7 @@ class CatalogFollower:
             await asyncio.sleep(random.uniform(0, min(ceiling, wait)))  # noqa: S311  # spreads load
 
     def _end_stream(self) -> None:
-        self._partial = None
+        self._fold.break_off()
         self._decided.set()
         if self.live_until > _NEVER:
             self.live_until = _NEVER
@@ -151,31 +162,18 @@ class CatalogFollower:
             call.cancel()
 
     def _take(self, told: watch_pb2.WatchCatalogResponse) -> None:
-        if told.event in _WHOLE:
-            if self._partial is None:
-                self._partial = CatalogMirror(self._request.organization_id)
-            self._partial.apply(told)
-            if told.more:
-                return
-            self.mirror, self._partial = self._partial, None
-            if told.event == WATCH_EVENT_RESET:
-                self.asked_version = 0
-                self._outdated()
-        elif self.mirror is None:
-            raise ValueError("changes came before a state")
-        elif told.event == WATCH_EVENT_CHANGES:
-            if told.after_version != self.mirror.version:
-                raise ValueError("changes are missing")
-            self.mirror.apply(told)
-            self._removed(self._request.organization_id, told.removed)
-        else:
-            self.mirror.version = told.version
-            # Nothing happened for seconds: what the mirror lacks by now was lost.
+        if not self._fold.take(told):
+            return
+        if told.event == WATCH_EVENT_RESET:
+            self._outdated()
+        if told.event in _ALL_TOLD:
             self.asked_version = 0
+        if self._removed is not None and told.HasField("removed"):
+            self._removed(self._request.organization_id, told.removed)
         self._request.resume_token = told.resume_token
         self.told_at = self._monotonic()
         self.live_until = self.told_at + _SILENCE_SECONDS
-        if self.mirror.version >= self.asked_version:
+        if told.version >= self.asked_version:
             self._decided.set()
 
     def _judged(self, error: grpc.aio.AioRpcError) -> float:
@@ -195,4 +193,4 @@ class CatalogFollower:
         if now - self.used_at <= self._idle_seconds:
             return False
         # While nothing is told, what is known may be all that there is to go on.
-        return self.mirror is None or now < self.live_until or self.kept() is None
+        return self.mirror is None or self.is_live or self.kept() is None

@@ -1,0 +1,1 @@
+"""Follows an organization's catalog, as its watch tells it, and folds it into a state."""
