@@ -49,6 +49,10 @@ class Catalog:
         self.event_types[event_type_id] = event_type
         self.links[event_type_id] = resource_ids
 
+    def withdraw(self, event_type_id: str) -> None:
+        """Deletes an event type."""
+        del self.event_types[event_type_id], self.links[event_type_id]
+
     async def get_resource(
         self, request: resource_pb2.GetResourceRequest, context: Any
     ) -> resource_pb2.GetResourceResponse:

@@ -125,12 +125,14 @@ class Holding:
         self,
         keep: Mapping[str, tuple[datetime, timedelta]] | None = None,
         leave: tuple[str, ...] = (),
+        **terms: Any,
     ) -> dict[str, str]:
         """Sends a message and reads its answer.
 
         Args:
             keep: By "resource" or "resource/hold_id", start and length.
             leave: Likewise.
+            terms: Further fields of each HoldSpan.
 
         Returns:
             By the same names, "HELD", the reason of a refusal, or "ENDED" with why.
@@ -139,7 +141,7 @@ class Holding:
         self._introduction = {}
         for name, (start, length) in (keep or {}).items():
             resource_id, _, hold_id = name.partition("/")
-            span = request.keep.add(resource_id=resource_id, hold_id=hold_id)
+            span = request.keep.add(resource_id=resource_id, hold_id=hold_id, **terms)
             span.start_time.FromDatetime(start)
             span.duration.FromTimedelta(length)
         for name in leave:
@@ -164,10 +166,11 @@ class Holding:
 
     def expires_at(self, name: str) -> datetime:
         """When a hold of the last answer ends."""
-        for result in self.answer.results:
-            if _name_of(result) == name:
-                return result.expire_time.ToDatetime(UTC)
-        raise KeyError(name)
+        return self.result(name).expire_time.ToDatetime(UTC)
+
+    def result(self, name: str) -> presence_pb2.HoldResult:
+        """How a hold fares by the last answer."""
+        return next(result for result in self.answer.results if _name_of(result) == name)
 
     def _fared(self, answer: presence_pb2.HoldStreamResponse) -> dict[str, str]:
         assert isinstance(answer, presence_pb2.HoldStreamResponse), "the stream has ended"
