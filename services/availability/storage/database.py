@@ -74,6 +74,7 @@ class Database:
         self._options = session.options_for(url, statement, lookups_only=True)
         self._configure = partial(session.configure, throwaway=throwaway)
         self._pool: AsyncConnectionPool[Connection] = AsyncConnectionPool(
+            connection_class=Connection,
             kwargs=self._options,
             min_size=min(2, connections),
             max_size=connections,
@@ -96,7 +97,7 @@ class Database:
                 an older schema.
         """
         try:
-            async with await psycopg.AsyncConnection.connect(**self._options) as connection:
+            async with await Connection.connect(**self._options) as connection:
                 await self._configure(connection)
                 await session.require_revision(connection, head)
         except psycopg.Error as error:
@@ -177,9 +178,7 @@ class Database:
             StoreUnavailable: The server cannot be reached.
         """
         try:
-            async with await psycopg.AsyncConnection.connect(
-                **self._snapshot_options
-            ) as connection:
+            async with await Connection.connect(**self._snapshot_options) as connection:
                 await connection.set_isolation_level(psycopg.IsolationLevel.REPEATABLE_READ)
                 await connection.set_read_only(True)
                 bits.register(connection)

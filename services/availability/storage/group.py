@@ -14,8 +14,15 @@ from services.availability.domain.day_change import ChangedDay
 from services.availability.domain.ledger_claim import ChangeClaim, Claim, View
 from services.availability.domain.request_key import RequestKey
 from services.availability.storage import statement
+from services.availability.storage.batch import Batch, Reply
 from services.availability.storage.database import Row
-from services.availability.storage.record import Records, array, day_records, written
+from services.availability.storage.record import (
+    Records,
+    announcement,
+    array,
+    day_records,
+    written,
+)
 from services.availability.storage.session import Connection
 from shared.runtime.failure import RequestIdReused
 from shared.slots.quantum import day_date, day_number
@@ -70,69 +77,60 @@ class Group:
         Raises:
             psycopg.Error: Nothing was written, unless the connection broke.
         """
-        async with connection.pipeline():
-            await connection.execute("begin")
-            if self._is_impatient:
-                await connection.execute(statement.IMPATIENT)
-            answers, view = await self._lock(connection)
-            outcomes, records = self._decide(answers, view)
-            changed = [(key, view.inventory.state(key)) for key in sorted(view.inventory.changed)]
-            number = None
-            if records.events:
-                number = await write(
-                    connection, self._organization_id, records, changed, self._stored
-                )
-            else:
-                await connection.execute(statement.UNWRITTEN)
-                await connection.execute("commit")
-        if number is None:
+        batch = Batch(connection)
+        batch.send("begin")
+        if self._is_impatient:
+            batch.send(statement.IMPATIENT)
+        answers, view = await self._lock(batch)
+        outcomes, records = self._decide(answers, view)
+        if not records.decided:
+            batch.send(statement.UNWRITTEN)
+            batch.send("commit")
+            await batch.run()
             return Committed(outcomes, ())
-        # Durable by now: the pipeline was left only when the commit was heard of.
+        changed = [(key, view.inventory.state(key)) for key in sorted(view.inventory.changed)]
+        number = await write(batch, self._organization_id, records, changed, self._stored)
         self._known.update(self._pools)
-        (found,) = await number.fetchall()
-        return Committed(outcomes, changed_days(changed, found[0]))
+        return Committed(outcomes, changed_days(changed, number))
 
-    async def _lock(self, connection: Connection) -> tuple[dict[tuple[str, str], Answer], View]:
+    async def _lock(self, batch: Batch) -> tuple[dict[tuple[str, str], Answer], View]:
         org = self._organization_id
         keys = [claim.key for claim in self._claims if claim.key is not None]
         named = [claim.new_id for claim in self._claims if claim.new_id]
         changed = {
             claim.booking.booking_id for claim in self._claims if isinstance(claim, ChangeClaim)
         }
-        ask = _Asking(connection, org)
         locks = {lock_number(*key[:3]) for key in keys} | {lock_number(org, name) for name in named}
         if locks:
-            await ask(statement.LOCK_KEYS, locks=array(sorted(locks)))
-        answers = await ask.maybe(
+            batch.send(statement.LOCK_KEYS, locks=array(sorted(locks)))
+
+        def ask(wanted: Collection[Any], text: LiteralString, **parameters: str) -> Reply:
+            return batch.send(text, org=org, **parameters) if wanted else Reply()
+
+        answers = ask(
             keys,
             statement.ANSWERS,
             methods=array(key.method for key in keys),
             requests=array(key.request_id for key in keys),
         )
-        revisions = await ask.maybe(changed, statement.LOCK_BOOKINGS, ids=array(sorted(changed)))
-        namesakes = await ask.maybe(named, statement.NAMESAKES, ids=array(named))
-        capacities = await self._lock_capacities(ask)
-        days = await ask.maybe(self._days, statement.LOCK_DAYS, **day_arrays(self._days))
-        found = {
-            (method, request_id): Answer(content_hash, answer)
-            for method, request_id, content_hash, answer in await answers()
-        }
-        view = View(
-            Inventory({}, {}),
-            {name for (name,) in await namesakes()},
-            dict(await revisions()),
-        )
-        units: dict[str, int] = dict(await capacities())
-        self._stored = day_states(await days())
-        view.inventory = Inventory({key: self._stored.get(key, FREE) for key in self._days}, units)
-        return found, view
-
-    async def _lock_capacities(self, ask: _Asking) -> _Rows:
-        if new := [name for name in self._pools if name not in self._known]:
-            await ask(statement.MAKE_CAPACITIES, resources=array(new))
-        return await ask.maybe(
+        revisions = ask(changed, statement.LOCK_BOOKINGS, ids=array(sorted(changed)))
+        namesakes = ask(named, statement.NAMESAKES, ids=array(named))
+        new = [name for name in self._pools if name not in self._known]
+        ask(new, statement.MAKE_CAPACITIES, resources=array(new))
+        capacities = ask(
             self._resources, statement.SHARE_CAPACITIES, resources=array(self._resources)
         )
+        days = ask(self._days, statement.LOCK_DAYS, **day_arrays(self._days))
+        await batch.run()
+        found = {
+            (method, request_id): Answer(content_hash, answer)
+            for method, request_id, content_hash, answer in answers.rows
+        }
+        self._stored = day_states(days.rows)
+        inventory = Inventory(
+            {key: self._stored.get(key, FREE) for key in self._days}, dict(capacities.rows)
+        )
+        return found, View(inventory, {name for (name,) in namesakes.rows}, dict(revisions.rows))
 
     def _decide(
         self, answers: dict[tuple[str, str], Answer], view: View
@@ -164,96 +162,59 @@ class Answer(NamedTuple):
     answer: bytes
 
 
-class _Rows:
-    """The rows of a statement that is on its way, or none where none was needed."""
-
-    def __init__(self, cursor: Any = None) -> None:
-        self._cursor = cursor
-
-    async def __call__(self) -> list[Row]:
-        return await self._cursor.fetchall() if self._cursor is not None else []
-
-
-class _Asking:
-    """Sends statements about one organization, without waiting for their rows."""
-
-    def __init__(self, connection: Connection, organization_id: str) -> None:
-        self._connection = connection
-        self._organization_id = organization_id
-
-    async def __call__(self, text: LiteralString, **parameters: Any) -> _Rows:
-        parameters["org"] = self._organization_id
-        return _Rows(await self._connection.execute(text, parameters, binary=True))
-
-    async def maybe(self, wanted: Collection[Any], text: LiteralString, **parameters: Any) -> _Rows:
-        return await self(text, **parameters) if wanted else _Rows()
-
-
 async def write(
-    connection: Connection,
+    batch: Batch,
     organization_id: str,
     records: Records,
     changed: Sequence[tuple[DayKey, DayState]],
     stored: Container[DayKey],
+    *,
     capacity: tuple[str, int] | None = None,
-) -> Any:
-    """Sends everything that a transaction writes, and its commit; as ``finish``.
-
-    Returns:
-        The cursor that will have the feed number.
-    """
-    ask = _Asking(connection, organization_id)
-    await record(connection, organization_id, records)
-    for rows, text in (
-        ([*records.changes.values()], statement.CHANGE_BOOKINGS),
-        ([*chain.from_iterable(records.moves.values())], statement.MOVE_ITEMS),
-    ):
-        if rows:
-            await ask(text, rows=written(rows))
-    number = await connection.execute(statement.NEXT_NUMBER, {"org": organization_id}, binary=True)
-    await finish(connection, organization_id, records, changed, stored, capacity)
-    return number
-
-
-async def record(connection: Connection, organization_id: str, records: Records) -> None:
-    """Sends new bookings, histories and answers."""
-    await _Asking(connection, organization_id)(
-        statement.RECORD,
-        bookings=written(records.bookings),
-        items=written(records.items),
-        history=written(records.history),
-        keys=written(records.keys),
-    )
-
-
-async def finish(
-    connection: Connection,
-    organization_id: str,
-    records: Records,
-    changed: Sequence[tuple[DayKey, DayState]],
-    stored: Container[DayKey],
-    capacity: tuple[str, int] | None = None,
-) -> None:
-    """Sends what is stamped with the feed number, once it is taken, and the commit.
+    is_numbered: bool = False,
+) -> int:
+    """Runs everything that a transaction writes, and its commit; returns the feed number.
 
     Args:
-        connection: In a pipeline.
+        batch: In the transaction.
         organization_id: Whose.
         records: What to write.
         changed: The days that are not what they were.
         stored: Those that have a row.
         capacity: A pool and its new number of units.
+        is_numbered: Whether the transaction has taken its feed number already.
+
+    Raises:
+        psycopg.Error: Nothing was written, unless the connection broke.
     """
-    ask = _Asking(connection, organization_id)
+    for rows, text in (
+        ([*records.changes.values()], statement.CHANGE_BOOKINGS),
+        ([*chain.from_iterable(records.moves.values())], statement.MOVE_ITEMS),
+    ):
+        if rows:
+            batch.send(text, org=organization_id, rows=written(rows))
     new = day_records(day for day in changed if day[0] not in stored)
     known = day_records(day for day in changed if day[0] in stored)
-    records.announce([*new, *known], [capacity] if capacity else [])
-    if capacity:
-        await ask(statement.CHANGE_CAPACITY, resource=capacity[0], units=capacity[1])
-    await ask(
-        statement.TELL, new=written(new), known=written(known), events=written(records.events)
+    number = batch.send(
+        statement.WRITE_WITH_NUMBER if is_numbered else statement.WRITE,
+        org=organization_id,
+        new=written(new),
+        known=written(known),
+        bookings=written(records.bookings),
+        items=written(records.items),
+        history=written(records.history),
+        decided=written(records.decided),
+        told=announcement([*new, *known], [capacity] if capacity else []),
     )
-    await connection.execute("commit")
+    if capacity:
+        resource_id, units = capacity
+        batch.send(
+            statement.CHANGE_CAPACITY, org=organization_id, resource=resource_id, units=units
+        )
+    batch.send("commit")
+    # Durable once it has run: the commit is the last that is heard of.
+    await batch.run()
+    found: int = number.rows[0][0]
+    return found
 
 
 def replayed(key: RequestKey, given: Answer) -> Outcome:

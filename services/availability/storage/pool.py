@@ -12,6 +12,7 @@ from services.availability.domain.claim import FREE, DayKey, DayState, Inventory
 from services.availability.domain.ledger_claim import CapacityClaim, Decided, RebuildClaim
 from services.availability.domain.request_key import RequestKey
 from services.availability.storage import group, statement
+from services.availability.storage.batch import Batch
 from services.availability.storage.database import Row
 from services.availability.storage.group import Answer, Committed, changed_days, day_states
 from services.availability.storage.record import Records, array
@@ -52,12 +53,15 @@ class Resizing:
         records = Records()
         records.add(self._key, decided)
         changed = _changed(inventory)
-        async with connection.pipeline():
-            number = await group.write(
-                connection, self._key.organization_id, records, changed, days, decided.capacity
-            )
-        (found,) = await number.fetchall()
-        return Committed([Answered(decided.answer)], changed_days(changed, found[0]))
+        number = await group.write(
+            Batch(connection),
+            self._key.organization_id,
+            records,
+            changed,
+            days,
+            capacity=decided.capacity,
+        )
+        return Committed([Answered(decided.answer)], changed_days(changed, number))
 
 
 class Rebuilding:
@@ -93,9 +97,7 @@ class Rebuilding:
         decided = Decided(claim.encode(state), kind="rebuilt")
         records = Records()
         records.add(self._key, decided)
-        async with connection.pipeline():
-            await group.record(connection, org, records)
-            await group.finish(connection, org, records, [(key, state)], days)
+        await group.write(Batch(connection), org, records, [(key, state)], days, is_numbered=True)
         return Committed([Answered(decided.answer)], changed_days([(key, state)], number))
 
     async def _items(self, connection: Connection, about: dict[str, Any]) -> list[BookingItem]:

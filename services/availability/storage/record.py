@@ -32,59 +32,52 @@ class Records:
     changes: dict[str, Record] = field(default_factory=dict)
     moves: dict[str, list[Record]] = field(default_factory=dict)
     history: list[Record] = field(default_factory=list)
-    keys: list[Record] = field(default_factory=list)
-    events: list[Record] = field(default_factory=list)
+    decided: list[Record] = field(default_factory=list)
 
     def add(self, key: RequestKey | None, decided: Decided) -> None:
         """Takes in what one claim writes, all but days."""
         change = decided.change
         if change is not None:
             self._add_change(change, decided)
+        record = {
+            "ordinal": len(self.decided),
+            "kind": decided.kind,
+            "id": change.booking.booking_id if change else "",
+            "revision": change.booking.revision if change else 0,
+        }
         if key is not None:
-            self.keys.append(
-                {
-                    "method": key.method,
-                    "request": key.request_id,
-                    "hash": key.content_hash.hex(),
-                    "answer": decided.answer.hex(),
-                }
-            )
-        self.events.append(
-            {
-                "ordinal": len(self.events),
-                "kind": decided.kind,
-                "id": change.booking.booking_id if change else "",
-                "revision": change.booking.revision if change else 0,
-                "payload": {},
-            }
-        )
-
-    def announce(self, days: Sequence[Record], capacities: Sequence[tuple[str, int]]) -> None:
-        """Lets the first event tell what became of days and capacities."""
-        told: Record = {"days": [_told(day) for day in days]}
-        if capacities:
-            told["capacities"] = capacities
-        self.events[0]["payload"] = told
+            record["method"] = key.method
+            record["request"] = key.request_id
+            record["hash"] = key.content_hash.hex()
+            record["answer"] = decided.answer.hex()
+        self.decided.append(record)
 
     def _add_change(self, change: Change, decided: Decided) -> None:
         booking, event, note, _ = change
         standing = _standing(booking)
+        happened = {
+            "event": event,
+            "actor": note.actor,
+            "why": note.reason,
+            "overridden": note.is_override,
+        }
         if decided.is_new:
-            self.bookings.append(standing | _origin(booking))
+            # Its first history is written from the same record.
+            self.bookings.append({**standing, **_origin(booking), **happened})
             self.items += _items(booking)
-        else:
-            self.changes[booking.booking_id] = standing
-            if decided.is_moved:
-                self.moves[booking.booking_id] = _items(booking)
-        self.history.append(
-            standing
-            | {
-                "event": event,
-                "actor": note.actor,
-                "reason": note.reason,
-                "overridden": note.is_override,
-            }
-        )
+            return
+        self.changes[booking.booking_id] = standing
+        if decided.is_moved:
+            self.moves[booking.booking_id] = _items(booking)
+        self.history.append({**standing, **happened})
+
+
+def announcement(days: Sequence[Record], capacities: Sequence[tuple[str, int]]) -> str:
+    """Returns what the first event of a transaction tells of days and capacities, as JSON."""
+    told: Record = {"days": [_told(day) for day in days]}
+    if capacities:
+        told["capacities"] = capacities
+    return _JSON.encode(told)
 
 
 def day_records(states: Iterable[tuple[DayKey, DayState]]) -> list[Record]:

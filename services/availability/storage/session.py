@@ -12,7 +12,14 @@ from services.availability.storage import bits
 from shared.runtime.failure import StartRefused
 from shared.runtime.postgres import DURABILITY, parse_url, require_durability
 
-Connection = psycopg.AsyncConnection[tuple[Any, ...]]
+
+class Connection(psycopg.AsyncConnection[tuple[Any, ...]]):
+    """A connection, and the names of what batches have prepared on it."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self.prepared: set[bytes] = set()
+
 
 _CONNECT_SECONDS: Final = 2
 _LOCK_SHARE: Final = 0.2

@@ -95,41 +95,6 @@ where i.organization_id = %(org)s and i.resource_id = %(resource)s
   and i.first_quantum < %(stop)s and i.stop_quantum > %(first)s and b.state = any(%(states)s)
 """
 
-# Rows whose keys are locked, or that nobody else can make: their order is nobody's business.
-RECORD: Final[LiteralString] = """
-with made as (
-  insert into bookings (organization_id, booking_id, kind, state, revision, sequence,
-    event_type_id, event_type_title, start_time, end_time, booker_id, booker_name, booker_email,
-    location, time_zone, cancel_reason, block_reason, created_at, updated_at, due_at,
-    needs_confirmation, token_hash, token_version)
-  select %(org)s, r.id, r.kind, r.state, r.revision, r.sequence, r.event_type, r.title, r.start,
-    r.end, r.booker, r.name, r.email, r.location, r.zone, r.reason, r.block, r.created, r.updated,
-    r.due, r.needs, decode(r.hash, 'hex'), r.token
-  from json_to_recordset(%(bookings)s::json) as r (id text, kind smallint, state smallint,
-    revision int, sequence int, event_type text, title text, start timestamptz,
-    "end" timestamptz, booker text, name text, email text, location text, zone text, reason text,
-    block text, created timestamptz, updated timestamptz, due timestamptz, needs boolean,
-    hash text, token int)
-), held as (
-  insert into booking_items (organization_id, booking_id, ordinal, resource_id, units,
-    first_quantum, stop_quantum, start_time, pool)
-  select %(org)s, r.id, r.ordinal, r.resource, r.units, r.first, r.stop, r.start, r.pool
-  from json_to_recordset(%(items)s::json) as r (id text, ordinal smallint, resource text,
-    units int, first int, stop int, start timestamptz, pool boolean)
-), past as (
-  insert into booking_history (organization_id, booking_id, revision, event, state, actor, reason,
-    created_at, overridden, start_time, end_time)
-  select %(org)s, r.id, r.revision, r.event, r.state, r.actor, r.reason, r.updated, r.overridden,
-    r.start, r.end
-  from json_to_recordset(%(history)s::json) as r (id text, revision int, event text,
-    state smallint, actor text, reason text, updated timestamptz, overridden boolean,
-    start timestamptz, "end" timestamptz)
-)
-insert into request_keys (organization_id, method, request_id, content_hash, answer)
-select %(org)s, r.method, r.request, decode(r.hash, 'hex'), decode(r.answer, 'hex')
-from json_to_recordset(%(keys)s::json) as r (method text, request uuid, hash text, answer text)
-"""
-
 CHANGE_BOOKINGS: Final[LiteralString] = """
 update bookings b set state = r.state, revision = r.revision, sequence = r.sequence,
   start_time = r.start, end_time = r.end, cancel_reason = r.reason, updated_at = r.updated,
@@ -162,35 +127,82 @@ on conflict (organization_id) do update set number = f.number + 1
 returning number
 """
 
-# Days, and events in the order in which they were decided, stamped with the feed number. An event
-# has the database's time: it is kept as long as it must be whatever a service's clock says.
+NUMBER_TAKEN: Final[LiteralString] = "select number from feeds where organization_id = %(org)s"
+
+# What is stamped with the feed number waits for it, since it reads it: days, and events in the
+# order in which they were decided. The other rows are of bookings and keys that are locked, or
+# that nobody else can make: their order is nobody's business. An event has the database's time:
+# it is kept as long as it must be whatever a service's clock says.
 #
 # A day that had no row could not be locked. Should another transaction have made one meanwhile,
 # its key is taken, and everything is decided again.
-TELL: Final[LiteralString] = """
-with made as (
+_WRITE: Final[LiteralString] = """
+, created as (
   insert into days (organization_id, resource_id, day, busy, taken, version)
-  select %(org)s, r.resource, r.day, r.busy::bit(96), decode(r.taken, 'hex'),
-    (select number from feeds where organization_id = %(org)s)
-  from json_to_recordset(%(new)s::json) as r (resource text, day date, busy text, taken text)
+  select %(org)s, r.resource, r.day, r.busy::bit(96), decode(r.taken, 'hex'), feed.number
+  from feed cross join json_to_recordset(%(new)s::json) as r (resource text, day date, busy text,
+    taken text)
   order by r.resource, r.day
 ), changed as (
-  update days d set busy = r.busy::bit(96), taken = decode(r.taken, 'hex'),
-    version = (select number from feeds where organization_id = %(org)s)
+  update days d set busy = r.busy::bit(96), taken = decode(r.taken, 'hex'), version = o.number
   from json_to_recordset(%(known)s::json) as r (resource text, day date, busy text, taken text)
   cross join lateral (
-    select ctid as place from days
+    select days.ctid as place, feed.number from feed cross join days
     where organization_id = %(org)s and resource_id = r.resource and day = r.day offset 0
   ) o
   where d.ctid = o.place
+), booking as materialized (
+  select * from json_to_recordset(%(bookings)s::json) as r (id text, kind smallint, state smallint,
+    revision int, sequence int, event_type text, title text, start timestamptz,
+    "end" timestamptz, booker text, name text, email text, location text, zone text, reason text,
+    block text, created timestamptz, updated timestamptz, due timestamptz, needs boolean,
+    hash text, token int, event text, actor text, why text, overridden boolean)
+), made as (
+  insert into bookings (organization_id, booking_id, kind, state, revision, sequence,
+    event_type_id, event_type_title, start_time, end_time, booker_id, booker_name, booker_email,
+    location, time_zone, cancel_reason, block_reason, created_at, updated_at, due_at,
+    needs_confirmation, token_hash, token_version)
+  select %(org)s, r.id, r.kind, r.state, r.revision, r.sequence, r.event_type, r.title, r.start,
+    r.end, r.booker, r.name, r.email, r.location, r.zone, r.reason, r.block, r.created, r.updated,
+    r.due, r.needs, decode(r.hash, 'hex'), r.token
+  from booking r
+), held as (
+  insert into booking_items (organization_id, booking_id, ordinal, resource_id, units,
+    first_quantum, stop_quantum, start_time, pool)
+  select %(org)s, r.id, r.ordinal, r.resource, r.units, r.first, r.stop, r.start, r.pool
+  from json_to_recordset(%(items)s::json) as r (id text, ordinal smallint, resource text,
+    units int, first int, stop int, start timestamptz, pool boolean)
+), past as (
+  insert into booking_history (organization_id, booking_id, revision, event, state, actor, reason,
+    created_at, overridden, start_time, end_time)
+  select %(org)s, r.* from (
+    select id, revision, event, state, actor, why, updated, overridden, start, "end" from booking
+    union all
+    select id, revision, event, state, actor, why, updated, overridden, start, "end"
+    from json_to_recordset(%(history)s::json) as r (id text, revision int, event text,
+      state smallint, actor text, why text, updated timestamptz, overridden boolean,
+      start timestamptz, "end" timestamptz)
+  ) r
+), decided as materialized (
+  select * from json_to_recordset(%(decided)s::json) as r (ordinal smallint, kind text, id text,
+    revision int, method text, request uuid, hash text, answer text)
+), answered as (
+  insert into request_keys (organization_id, method, request_id, content_hash, answer)
+  select %(org)s, r.method, r.request, decode(r.hash, 'hex'), decode(r.answer, 'hex')
+  from decided r where r.method is not null
+), told as (
+  insert into outbox (organization_id, feed, ordinal, kind, booking_id, revision, payload,
+    created_at)
+  select %(org)s, feed.number, r.ordinal, r.kind, r.id, r.revision,
+    case when r.ordinal = 0 then %(told)s::jsonb else '{}'::jsonb end, now()
+  from feed cross join decided r
 )
-insert into outbox (organization_id, feed, ordinal, kind, booking_id, revision, payload,
-  created_at)
-select %(org)s, (select number from feeds where organization_id = %(org)s), r.ordinal, r.kind,
-  r.id, r.revision, r.payload, now()
-from json_to_recordset(%(events)s::json) as r (ordinal smallint, kind text, id text, revision int,
-  payload jsonb)
+select number from feed
 """
+
+WRITE: Final[LiteralString] = f"with feed as ({NEXT_NUMBER}){_WRITE}"
+
+WRITE_WITH_NUMBER: Final[LiteralString] = f"with feed as ({NUMBER_TAKEN}){_WRITE}"
 
 CHANGE_CAPACITY: Final[LiteralString] = """
 update capacities set units = %(units)s,

@@ -15,12 +15,11 @@ from services.availability.domain.booking import Booking, BookingItem
 from services.availability.domain.claim import DayKey, Inventory, Taken, touched
 from services.availability.domain.ledger_claim import ChangeClaim, Decided, View
 from services.availability.storage import group, statement, writer
+from services.availability.storage.batch import Batch, Reply
 from services.availability.storage.group import Committed, Group, day_arrays
 from services.availability.storage.session import Connection
 from shared.slots.quantum import QUANTA_PER_DAY, Span
 from tests.faults.mutant.gate import Gate, Meeting
-
-_NUMBER = "(select number from feeds where organization_id = %(org)s)"
 
 
 def waits_before_it_writes(patch: pytest.MonkeyPatch, gate: Gate | Meeting) -> None:
@@ -44,21 +43,14 @@ def selects_then_updates(patch: pytest.MonkeyPatch) -> None:
 def takes_the_feed_number_first(patch: pytest.MonkeyPatch, url: str) -> None:
     """Takes the feed number before any lock, and keeps nobody from taking the next one."""
 
-    class Numbered:
-        """A connection on which the number is known beforehand."""
+    class Numbered(Batch):
+        """Statements that are told a number which was taken beforehand."""
 
-        def __init__(self, connection: Connection, number: int) -> None:
-            self._connection = connection
-            self._number = number
+        number = 0
 
-        def __getattr__(self, name: str) -> Any:
-            return getattr(self._connection, name)
-
-        async def execute(self, text: Any, *arguments: Any, **options: Any) -> Any:
-            if text is statement.NEXT_NUMBER:
-                text, arguments = f"select {self._number}::bigint", ()
-            text = text.replace(_NUMBER, str(self._number))
-            return await self._connection.execute(text, *arguments, **options)
+        def send(self, text: Any, **parameters: Any) -> Reply:
+            known = f"select {self.number}::bigint as number"
+            return super().send(text.replace(statement.NEXT_NUMBER, known), **parameters)
 
     class Early(Group):
         async def __call__(self, connection: Connection) -> Committed:
@@ -66,8 +58,14 @@ def takes_the_feed_number_first(patch: pytest.MonkeyPatch, url: str) -> None:
                 cursor = await first.execute(statement.NEXT_NUMBER, {"org": self._organization_id})
                 row = await cursor.fetchone()
             assert row is not None
-            numbered: Any = Numbered(connection, row[0])
-            return await super().__call__(numbered)
+            taken: int = row[0]
+
+            class Known(Numbered):
+                number = taken
+
+            # The batch is made before anything else can run.
+            patch.setattr(group, "Batch", Known)
+            return await super().__call__(connection)
 
     patch.setattr(writer, "Group", Early)
 
@@ -77,16 +75,15 @@ def locks_in_any_order(patch: pytest.MonkeyPatch, meeting: Meeting) -> None:
     begun: list[Group] = []
 
     class Unsorted(Group):
-        async def _lock(self, connection: Connection) -> Any:
+        async def _lock(self, batch: Batch) -> Any:
             if not any(one is self for one in begun):
                 begun.append(self)
             is_second = begun.index(self) % 2
             for key in reversed(self._days) if is_second else self._days:
-                arrays = {"org": self._organization_id} | day_arrays([key])
-                rows = await connection.execute(statement.LOCK_DAYS, arrays)
-                await rows.fetchall()
+                batch.send(statement.LOCK_DAYS, org=self._organization_id, **day_arrays([key]))
+                await batch.run()
                 await meeting.arrive()
-            return await super()._lock(connection)
+            return await super()._lock(batch)
 
     patch.setattr(writer, "Group", Unsorted)
 

@@ -18,7 +18,8 @@ from services.availability.app.port import BookingFilter, Cursor
 from services.availability.domain.booking import Booking, BookingKind, BookingState, Event, Note
 from services.availability.domain.claim import DayKey
 from services.availability.domain.ledger_claim import Change
-from services.availability.storage import statement
+from services.availability.storage import group, pool, statement
+from services.availability.storage.batch import Batch, Reply
 from services.availability.storage.booking import ONE, OVERLAPPING, page_query
 from services.availability.storage.database import Database
 from services.availability.storage.day import CAPACITIES, OF_RESOURCE, OF_RESOURCES, SCATTERED
@@ -119,17 +120,30 @@ class Recorded:
 
     def __init__(self, connection: Connection, sent: list[Sent]) -> None:
         self._connection = connection
-        self._sent = sent
+        self.sent = sent
 
-    def pipeline(self) -> Any:
-        """As the connection's."""
-        return self._connection.pipeline()
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._connection, name)
 
     async def execute(self, text: Any, parameters: Any = None, **options: Any) -> Any:
         """As the connection's."""
         if parameters is not None:
-            self._sent.append(Sent(text, parameters))
+            self.sent.append(Sent(text, parameters))
         return await self._connection.execute(text, parameters, **options)
+
+
+class RecordedBatch(Batch):
+    """Statements that travel together, remembered where the connection remembers."""
+
+    def __init__(self, connection: Any) -> None:
+        super().__init__(connection._connection)
+        self._recorded = connection.sent
+
+    def send(self, text: LiteralString, **parameters: Any) -> Reply:
+        """As a batch's."""
+        if parameters:
+            self._recorded.append(Sent(text, parameters))
+        return super().send(text, **parameters)
 
 
 class RecordedDatabase(Database):
@@ -167,7 +181,9 @@ class Transactions(NamedTuple):
 async def transactions(postgres_server: PostgresServer) -> Transactions:
     """Every kind of transaction, for once."""
     sent: list[Sent] = []
-    with migrated_database(postgres_server) as url:
+    with migrated_database(postgres_server) as url, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(group, "Batch", RecordedBatch)
+        patch.setattr(pool, "Batch", RecordedBatch)
         database = RecordedDatabase(url, sent)
         await database.open(head=HEAD)
         ledger = Ledger(database)
