@@ -24,8 +24,13 @@ def mask(first: int, stop: int) -> int:
 def quanta(bitmap: int) -> list[int]:
     """Returns the indexes of the set bits, ascending; ints wider than a day are welcome."""
     # A loop over set bits costs three times as much on a full day.
-    digits = f"{bitmap:b}".encode().translate(_TRUTH)[::-1]
+    digits = bits_from(bitmap)
     return list(compress(range(len(digits)), digits))
+
+
+def bits_from(bitmap: int, lowest: int = 0) -> bytes:
+    """Returns the bits from ``lowest`` to the highest set one, ascending, each as a byte 0 or 1."""
+    return f"{bitmap >> lowest:b}".encode().translate(_TRUTH)[::-1]
 
 
 def runs(bitmap: int) -> list[tuple[int, int]]:

@@ -5,7 +5,7 @@ All three read the same offered starts, so a start is listed, counted and accept
 
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime, timedelta
-from functools import lru_cache
+from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 from shared.slots.admission import check
@@ -17,15 +17,34 @@ from shared.slots.schedule import Schedule
 from shared.slots.slot import Slot
 
 __all__ = [
+    "FreeStarts",
     "Slot",
     "check",
     "day_slots",
     "days_needed",
+    "free_starts",
     "month",
     "offered_starts",
     "open_bitmaps",
     "open_intervals",
 ]
+
+
+class FreeStarts(NamedTuple):
+    """The starts of a local date that can be booked, as bits of a plan.
+
+    Many resources share a plan, and few the same free starts: what is made of each start is best
+    made once a plan.
+    """
+
+    plan: Plan
+    bits: int
+
+    def slots(self) -> list[Slot]:
+        """Returns them ascending."""
+        plan = self.plan
+        base, origin, end = plan.base, plan.base + plan.before, plan.base + plan.occupied
+        return [Slot(origin + index, base + index, end + index) for index in quanta(self.bits)]
 
 
 def offered_starts(
@@ -48,7 +67,7 @@ def offered_starts(
     return [origin + index for index in quanta(found.candidates)]
 
 
-def day_slots(
+def free_starts(
     schedule: Schedule,
     rules: BookingRules,
     day: date,
@@ -56,8 +75,8 @@ def day_slots(
     now: datetime,
     busy: Mapping[int, int],
     viewer_zone: ZoneInfo | None = None,
-) -> list[Slot]:
-    """Returns the slots of a local date that can be booked now, ascending.
+) -> FreeStarts:
+    """Returns the starts of a local date that can be booked now.
 
     Args:
         schedule: The opening hours.
@@ -73,7 +92,23 @@ def day_slots(
         DateOutOfRange: The date is outside the supported calendar.
     """
     found = plan_day(schedule, rules, day, duration, viewer_zone)
-    return list(_slots(found, found.free(busy, now)))
+    return FreeStarts(found, found.free(busy, now))
+
+
+def day_slots(
+    schedule: Schedule,
+    rules: BookingRules,
+    day: date,
+    duration: timedelta,
+    now: datetime,
+    busy: Mapping[int, int],
+    viewer_zone: ZoneInfo | None = None,
+) -> list[Slot]:
+    """Returns the slots of a local date that can be booked now, ascending.
+
+    Arguments and errors are those of ``free_starts``.
+    """
+    return free_starts(schedule, rules, day, duration, now, busy, viewer_zone).slots()
 
 
 def month(
@@ -116,11 +151,3 @@ def days_needed(
     if first == last:  # the plan that ``day_slots`` will ask for
         return plan_day(schedule, rules, first, duration, viewer_zone).days
     return plan_dates(schedule, rules, first, last, duration, viewer_zone).days
-
-
-@lru_cache(maxsize=2048)
-def _slots(plan: Plan, free: int) -> tuple[Slot, ...]:
-    # Making the slots costs more than finding them, and most resources that share hours have the
-    # same ones free: all of them.
-    base, origin, end = plan.base, plan.base + plan.before, plan.base + plan.occupied
-    return tuple(Slot(origin + index, base + index, end + index) for index in quanta(free))

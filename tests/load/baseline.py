@@ -26,7 +26,7 @@ from services.availability.settings import AvailabilitySettings
 from services.availability.upstream.catalog import Catalog
 from shared.runtime.call import Context
 from shared.runtime.server import Service, Servicer
-from shared.slots.engine import day_slots, days_needed
+from shared.slots.engine import days_needed, free_starts
 
 StoreT = TypeVar("StoreT")
 
@@ -99,7 +99,7 @@ def day_slots_of(settings: AvailabilitySettings, catalog: Catalog, days: Days) -
         organization_id, resource_id, _ = query.name
         states = await days.of_resource(organization_id, resource_id, needed)
         busy = {day: state.busy for day, state in states.items()}
-        found = day_slots(*rules, query.first, query.duration, clock.now(), busy, zone)
+        found = free_starts(*rules, query.first, query.duration, clock.now(), busy, zone)
         return codec.day_slots_response(DaySlots(found, zone, [*states.items()]), resource_id)
 
     handler: Any = grpc.unary_unary_rpc_method_handler(

@@ -12,7 +12,7 @@ from services.availability.domain.booking import BookingItem
 from services.availability.domain.claim import FREE, DayState, short, units_free
 from services.availability.domain.offering import Offering, SlotQuery
 from shared.runtime.clock import Clock
-from shared.slots.engine import day_slots, days_needed, month
+from shared.slots.engine import FreeStarts, days_needed, free_starts, month
 from shared.slots.quantum import Span
 from shared.slots.refusal import DurationNotOffered
 from shared.slots.slot import Slot
@@ -21,10 +21,11 @@ from shared.slots.slot import Slot
 class DaySlots(NamedTuple):
     """Free starts of one date, and the days they were computed from.
 
-    ``units`` has how many units are free for each slot; None where that is one for all.
+    ``starts`` is None where nothing is offered at all. ``units`` has how many units are free for
+    each of them; None where that is one for all.
     """
 
-    slots: Sequence[Slot]
+    starts: FreeStarts | None
     zone: ZoneInfo
     days: Sequence[tuple[int, DayState]]
     units: Sequence[int] | None = None
@@ -52,9 +53,9 @@ class FindSlots:
         offering = await self._offerings.offering(query.name)
         zone = offering.viewed_in(query.zone)
         if not offering.is_active:
-            return DaySlots((), zone, ())
+            return DaySlots(None, zone, ())
         stock = await self._read(offering, query, zone)
-        found = day_slots(
+        found = free_starts(
             offering.schedule,
             offering.rules,
             query.first,
@@ -64,7 +65,8 @@ class FindSlots:
             zone,
         )
         versions = [(day, stock.states.get(day, FREE)) for day in stock.needed]
-        return DaySlots(found, zone, versions, stock.free(found) if offering.pool else None)
+        units = stock.free(found.slots()) if offering.pool else None
+        return DaySlots(found, zone, versions, units)
 
     async def of_dates(self, query: SlotQuery) -> tuple[Sequence[bool], ZoneInfo]:
         """Tells for each of the query's dates whether ``of_day`` would find a start.

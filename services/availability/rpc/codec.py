@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime, timedelta
 from functools import lru_cache
+from itertools import compress
 from typing import Any, Final, NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -22,10 +23,11 @@ from services.availability.domain.offering import OfferingName, SlotQuery
 from services.availability.domain.refusal import OffGrid
 from shared.runtime.check import FieldCheck
 from shared.runtime.failure import InvalidFields, Violation
-from shared.runtime.wire import bytes_field
+from shared.runtime.wire import bytes_field, integer_field
 from shared.slots import quantum
-from shared.slots.bitmap import quanta
-from shared.slots.plan import MAX_DATES
+from shared.slots.bitmap import bits_from, quanta
+from shared.slots.engine import FreeStarts
+from shared.slots.plan import MAX_DATES, Plan
 from shared.slots.quantum import (
     SECONDS_PER_QUANTUM,
     Span,
@@ -72,15 +74,19 @@ def day_slots_query(request: pb.GetDaySlotsRequest) -> SlotQuery:
 
 def day_slots_response(found: DaySlots, resource_id: str) -> bytes:
     """Encodes GetDaySlots: to bytes, since its slots are encoded already."""
-    rest = pb.GetDaySlotsResponse(time_zone=found.zone.key)
-    for day, state in found.days:
-        version = rest.day_versions.add(resource_id=resource_id, version=state.version)
-        set_date(version.date, day_date(day))
-    if found.units is None:
-        slots = [_slot(*slot, 1) for slot in found.slots]
+    name = bytes_field(pb.DayVersion.RESOURCE_ID_FIELD_NUMBER, resource_id.encode())
+    parts = [_zone_field(found.zone.key)]
+    parts += [_day_version(name, day, state.version) for day, state in found.days]
+    starts, units_free = found.starts, found.units
+    if starts is None:
+        pass
+    elif units_free is None:
+        plan, bits = starts
+        parts += compress(_slots(plan), bits_from(bits, _lowest(plan)))
     else:
-        slots = [_slot(*slot, free) for slot, free in zip(found.slots, found.units, strict=True)]
-    return b"".join(slots) + rest.SerializeToString()
+        slots = zip(starts.slots(), units_free, strict=True)
+        parts += [_slot(*slot, free) for slot, free in slots]
+    return b"".join(parts)
 
 
 def month_query(request: pb.GetMonthAvailabilityRequest) -> SlotQuery:
@@ -246,9 +252,23 @@ def set_date(message: Any, day: date) -> None:
     message.year, message.month, message.day = day.year, day.month, day.day
 
 
-@lru_cache(maxsize=16_384)
+# Making and encoding messages would be most of what an answer costs. A plan has few starts, and
+# all resources of one event type share it.
+@lru_cache(maxsize=4_096)
+def _slots(plan: Plan) -> Sequence[bytes]:
+    """Returns the encoded slots of a plan, each at its bit above the lowest; others are empty."""
+    lowest = _lowest(plan)
+    found = [b""] * max(plan.candidates.bit_length() - lowest, 0)
+    for slot in FreeStarts(plan, plan.candidates).slots():
+        found[slot.first - plan.base - lowest] = _slot(*slot, 1)
+    return found
+
+
+def _lowest(plan: Plan) -> int:
+    return max((plan.candidates & -plan.candidates).bit_length() - 1, 0)
+
+
 def _slot(quantum: int, first: int, stop: int, free: int) -> bytes:
-    # Making and encoding the messages of the slots would be half of what an answer costs.
     slot = pb.Slot(
         start_time=Timestamp(seconds=quantum * SECONDS_PER_QUANTUM),
         occupancy_start_time=Timestamp(seconds=first * SECONDS_PER_QUANTUM),
@@ -256,6 +276,25 @@ def _slot(quantum: int, first: int, stop: int, free: int) -> bytes:
         units_free=free,
     )
     return bytes_field(pb.GetDaySlotsResponse.SLOTS_FIELD_NUMBER, slot.SerializeToString())
+
+
+def _day_version(name: bytes, day: int, version: int) -> bytes:
+    number = integer_field(pb.DayVersion.VERSION_FIELD_NUMBER, version) if version else b""
+    return bytes_field(
+        pb.GetDaySlotsResponse.DAY_VERSIONS_FIELD_NUMBER, name + _date_field(day) + number
+    )
+
+
+@lru_cache(maxsize=4_096)
+def _date_field(day: int) -> bytes:
+    message = pb.DayVersion()
+    set_date(message.date, day_date(day))
+    return message.SerializeToString()
+
+
+@lru_cache(maxsize=1_024)
+def _zone_field(key: str) -> bytes:
+    return pb.GetDaySlotsResponse(time_zone=key).SerializeToString()
 
 
 def _offering_name(check: FieldCheck, request: Any) -> OfferingName:
