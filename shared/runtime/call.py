@@ -131,5 +131,7 @@ def log_call(name: str, code: grpc.StatusCode, reason: str, seconds: float) -> N
     fields: dict[str, object] = {"method": name, "code": code.name}
     if reason:
         fields["reason"] = reason
+    fields["ms"] = round(seconds * 1000, 3)
     level = logging.ERROR if code in _OURS else logging.INFO
-    logger.log(level, "call ended", extra=fields | {"ms": round(seconds * 1000, 3)})
+    if logger.isEnabledFor(level):
+        logger.handle(log.record(logger.name, level, "call ended", fields))
