@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import uuid
 from datetime import datetime
 
 _VERSION_7 = 0x7 << 76
@@ -21,4 +20,6 @@ def uuid7(now: datetime) -> str:
     milliseconds = int(now.timestamp() * 1000) & ((1 << 48) - 1)
     random = int.from_bytes(os.urandom(10), "big")
     value = milliseconds << 80 | _VERSION_7 | _VARIANT | random & (_RANDOM_A | _RANDOM_B)
-    return str(uuid.UUID(int=value))
+    # As ``str(UUID(int=value))``, at a third of its cost.
+    digits = f"{value:032x}"
+    return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"

@@ -26,7 +26,7 @@ _PATIENCE_SECONDS: Final = 1.0
 _LISTEN_SECONDS: Final = 5.0
 _BACKOFF_SECONDS: Final = 1.0
 # Notices that come within this time travel together.
-_PAUSE_SECONDS: Final = 0.005
+_PAUSE_SECONDS: Final = 0.02
 _MOST_WAITING: Final = 10_000
 
 _TROUBLE: Final = (exceptions.RedisError, OSError)
