@@ -75,7 +75,11 @@ def make_holds(server: HoldServer) -> MakeHolds:
     """``make_holds(timeout=…, limit=…)``: the store on terms of the test's own."""
 
     def make(
-        *, timeout: timedelta = _TIMEOUT, limit: int = 4, log_length: int = _LOG_LENGTH
+        *,
+        timeout: timedelta = _TIMEOUT,
+        limit: int = 4,
+        log_length: int = _LOG_LENGTH,
+        server: HoldServer = server,
     ) -> RedisHolds:
         return RedisHolds(server, HoldTerms(timeout, limit), log_length=log_length)
 

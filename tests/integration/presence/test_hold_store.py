@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import re
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 import redis
 
-from services.presence.domain.hold import HoldKey, ResourceName, holder_of
+from services.presence.domain.ending import EndReason
+from services.presence.domain.hold import HoldKey, HoldRule, ResourceName, holder_of
 from services.presence.domain.refusal import SlotHeld
+from services.presence.domain.taken import SettledTime
 from services.presence.domain.wish import Action, Keep, Leave, Wish
 from services.presence.storage.hold import RedisHolds
 from services.presence.storage.layout import PARTITIONS, holds_key
 from services.presence.storage.log import RedisHoldLog
+from services.presence.storage.reading import RedisHoldReader
 from services.presence.storage.script import Script, ScriptCall
 from services.presence.storage.server import HoldServer
 from shared.runtime.failure import StoreUnavailable
@@ -30,6 +33,7 @@ from tests.integration.presence.conftest import (
     until,
 )
 
+LONG_AFTER = datetime(2100, 1, 1, tzinfo=UTC)
 SHORT = timedelta(milliseconds=50)
 SPAN = Span(2_000_000, 2_000_004)
 HOLDER = holder_of("org", "a-session-of-22-letters")
@@ -120,13 +124,18 @@ async def test_a_release_leaves_no_field(
 
 
 async def test_every_call_touches_the_keys_of_one_partition(
-    holds: RedisHolds, make_holds: MakeHolds, log: RedisHoldLog, valkey_url: str
+    holds: RedisHolds,
+    make_holds: MakeHolds,
+    log: RedisHoldLog,
+    server: HoldServer,
+    valkey_url: str,
 ) -> None:
     rooms = [f"room-{number}" for number in range(200)]
     names = [ResourceName("org", room) for room in rooms]
-    many: list[Wish] = [
-        Keep(HoldKey(RIVAL, room, "late"), Span(100, 104), Action.RENEW, ADVISORY) for room in rooms
-    ]
+    many, again = (
+        [Keep(HoldKey(RIVAL, room, "late"), Span(100, 104), action, ADVISORY) for room in rooms]
+        for action in (Action.RENEW, Action.ACQUIRE)
+    )
     leaving: list[Wish] = [Leave(HoldKey(RIVAL, room, "late")) for room in rooms]
     await make_holds(timeout=SHORT).fulfil(many)
     with redis.Redis.from_url(valkey_url) as watcher, watcher.monitor() as monitor:
@@ -142,6 +151,13 @@ async def test_every_call_touches_the_keys_of_one_partition(
         await holds.fulfil(many)
         await holds.fulfil(leaving)
         await holds.fulfil(many)
+        await holds.fulfil(again)
+        await holds.settle(
+            [settled(name, rule) for name in names for rule in (HoldRule.POOL, HoldRule.EXCLUSIVE)]
+        )
+        await holds.fulfil(many)
+        await RedisHoldReader(server).read(names)
+        await RedisHoldReader(server).count("org", rooms, "")
         await holds.release(HOLDER, "room-0", None)
         await holds.release_all(HOLDER)
         with redis.Redis.from_url(valkey_url) as last:
@@ -152,6 +168,8 @@ async def test_every_call_touches_the_keys_of_one_partition(
     assert len(calls) > 200 + 3
     assert [call for call, found in zip(calls, tags, strict=True) if len(found) != 1] == []
     assert len(set().union(*tags)) == PARTITIONS
+    kinds = {key.split(":")[2] for call in calls for key in call}
+    assert kinds == {"head", "due", "log", "holds", "ended", "settled", "holder"}
 
 
 async def test_scripts_are_sent_again_in_one_round_trip_when_forgotten(
@@ -210,6 +228,10 @@ async def test_hundreds_of_holds_on_one_resource_are_judged_together(holds: Redi
     assert len(await holds.live("org", ["studio-a"], Span(0, 600))) == 301
 
 
+def settled(name: ResourceName, rule: HoldRule) -> SettledTime:
+    return SettledTime(name, RIVAL, Span(0, 200), 1, LONG_AFTER, EndReason.BOOKED, rule)
+
+
 def _connections_made(store: redis.Redis) -> int:
     facts: Any = store.info("stats")
     return int(facts["total_connections_received"])
@@ -225,6 +247,6 @@ def _calls(monitor: Any) -> list[list[str]]:
         keys = re.findall(r"holdfast:\S+", command)
         if event["client_type"] == "lua" and keys:
             calls[-1] += keys
-        elif command.startswith(("EVAL", "ZRANGE")):
+        elif command.startswith(("EVAL", "ZRANGE", "HGETALL")):
             calls.append(keys)
     return calls
