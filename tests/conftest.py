@@ -19,6 +19,13 @@ settings.register_profile("holdfast", deadline=None)
 settings.load_profile("holdfast")
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _redis() -> Iterator[None]:
+    """Whatever starts a Valkey of its own starts the one that was asked for."""
+    with stores.chosen_redis():
+        yield
+
+
 @pytest.fixture(scope="session")
 def store_folder() -> Iterator[Path]:
     """A folder for the servers of this test process."""

@@ -11,6 +11,9 @@ from pathlib import Path
 from typing import Protocol
 from urllib.parse import urlsplit, urlunsplit
 
+import pytest
+
+from shared.embedded import valkey
 from shared.embedded.database import create_database, drop_client_variables
 from shared.embedded.postgres import EmbeddedPostgres
 from shared.embedded.valkey import EmbeddedValkey
@@ -19,6 +22,8 @@ POSTGRES_IMAGE = "postgres:18-alpine"
 VALKEY_IMAGE = "valkey/valkey:9-alpine"
 # "embedded" or "containers" (which pulls images); absent: whatever is there already.
 _CHOICE_VARIABLE = "HOLDFAST_TEST_STORES"
+# The path of another server than the embedded Valkey, such as Debian's /usr/bin/redis-server.
+_REDIS_VARIABLE = "HOLDFAST_TEST_REDIS"
 _ENGINE_PATIENCE_SECONDS = 2
 
 
@@ -60,9 +65,21 @@ def running_postgres(folder: Path) -> Iterator[PostgresServer]:
 
 
 @contextmanager
+def chosen_redis() -> Iterator[None]:
+    """Has every embedded Valkey be the server that ``HOLDFAST_TEST_REDIS`` names, if it does."""
+    chosen = os.environ.get(_REDIS_VARIABLE)
+    if not chosen:
+        yield
+        return
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(valkey, "valkey_binary", lambda: Path(chosen).absolute())
+        yield
+
+
+@contextmanager
 def running_valkey(folder: Path) -> Iterator[ValkeyServer]:
     """A server for one test process; an embedded one keeps its log in ``folder``."""
-    if has_container_images():
+    if has_container_images() and not os.environ.get(_REDIS_VARIABLE):
         with _valkey_container() as container:
             yield container
     else:
