@@ -19,6 +19,7 @@ from shared.client.cli.command import Command
 from shared.client.cli.ending import End, Ending, ending
 from shared.client.cli.live_day import Subject
 from shared.client.cli.offer import find_offer
+from shared.client.cli.opening import open_quanta
 from shared.client.cli.output import Output, PipeClosed
 from shared.client.cli.screen import Screen
 from shared.client.cli.session import Session, with_session
@@ -57,6 +58,8 @@ _SPOILED: Final = {
 @click.argument("day", metavar="DATE", type=param.DATE)
 @param.duration_option
 @param.event_type_option
+@param.units_option("How many units of a pool.  [default: 1]")
+@param.session_option("Whose holds are yours.")
 @param.zone_option("Whose day, and the clock shown.  [default: the schedule's zone]")
 @param.for_option("How long to watch.")
 @with_session
@@ -66,6 +69,8 @@ async def watch(
     day: date,
     duration: timedelta | None,
     event_type_id: str | None,
+    units: int,
+    secret: str | None,
     time_zone: ZoneInfo | None,
     seconds: float | None,
 ) -> None:
@@ -77,18 +82,24 @@ async def watch(
     offer = await find_offer(session, resource_id, event_type_id, duration)
     name = time_zone.key if time_zone else ""
     view = session.client.day_view(
-        resource_id, offer.event_type_id, day, offer.duration, time_zone=name
+        resource_id,
+        offer.event_type_id,
+        day,
+        offer.duration,
+        units=units or 1,
+        time_zone=name,
+        session=secret,
     )
     async with view:
         zone = param.zone_or_utc(view.picture.time_zone)
         session.invocation.shown_zone = zone.key
-        subject = Subject(resource_id, offer.event_type_id, day, offer.duration, zone)
+        subject = Subject(resource_id, offer.event_type_id, day, offer.duration, zone, units or 1)
         # Ctrl-C ends it as it ends every command.
         with (
             ending(session.output, {signal.SIGTERM}) as end,
             _show(session.output, subject) as show,
         ):
-            checking = asyncio.ensure_future(_check(session.client, view, subject))
+            checking = asyncio.ensure_future(_check(session.client, view, subject, show))
             try:
                 await _follow(view, show, end, seconds, checking)
             finally:
@@ -150,16 +161,19 @@ async def _follow(
         raise PipeClosed
 
 
-async def _check(client: Client, view: DayView, subject: Subject) -> None:
-    """Looks now and then whether there is still such an offer; starts pass, too.
+async def _check(client: Client, view: DayView, subject: Subject, show: Show) -> None:
+    """Looks now and then whether there is still such an offer, and when it is open.
 
     Raises:
         HoldfastError: There is not.
     """
     selection = Selection(subject.resource_id, subject.event_type_id, subject.duration)
-    for checks in count(1):
-        await asyncio.sleep(_CHECK_SECONDS)
+    for checks in count():
         if checks % _CHECKS_PER_REFRESH == 0:
+            hours = (subject.resource_id, subject.event_type_id, subject.date)
+            show.learn(await open_quanta(client, *hours))
+        await asyncio.sleep(_CHECK_SECONDS)
+        if (checks + 1) % _CHECKS_PER_REFRESH == 0:
             view.refresh()
         try:
             verdict = await check_selection(client, selection)

@@ -37,7 +37,12 @@ def slot(
 
 
 def hold(
-    hour: float, hours: float = 1, *, holder: str = "3f9a1c77", expires_at: datetime | None = None
+    hour: float,
+    hours: float = 1,
+    *,
+    holder: str = "3f9a1c77",
+    units: int = 1,
+    expires_at: datetime | None = None,
 ) -> LiveHold:
     """A hold; overdue when its end is given."""
     start, end = at(hour), at(hour + hours)
@@ -49,6 +54,7 @@ def hold(
         end,
         expires_at or NOW,
         expires_at is not None,
+        units,
     )
 
 

@@ -1,20 +1,24 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Sequence
+from dataclasses import replace
 from datetime import date, datetime, timedelta
 
 import pytest
 
 from shared.client.cli import quarter
-from shared.client.cli.live_day import Glyphs, Subject, draw
+from shared.client.cli.live_day import LIVE, Glyphs, Health, News, Subject, colour, draw
+from shared.client.cli.live_news import news as news_of
 from shared.client.cli.live_start import Size, countdown, starts
 from shared.client.cli.output import Output
-from shared.client.cli.quarter import Hour, Quarter
+from shared.client.cli.quarter import Cell, Hour, Quarter
 from shared.client.cli.screen import Line
 from shared.client.day_merge import SlotState
 from shared.client.day_view import DayPicture
 from shared.client.days_fold import DayKey, DayState
 from shared.slots.bitmap import mask
+from shared.slots.quantum import day_number
 from shared.slots.zone import zone
 from tests.unit.client.cli_picture import BERLIN, DAY, HOUR, NOW, at, hold, picture, slot
 
@@ -44,10 +48,16 @@ def _drawn(
     *,
     subject: Subject = BERLIN,
     now: datetime = NOW,
-    is_stale: bool = False,
+    health: Health = LIVE,
     glyphs: Glyphs | None = None,
+    opened: frozenset[int] | None = None,
+    news: Sequence[News] = (),
 ) -> list[str]:
-    return _text(draw(subject, shown, glyphs or _glyphs(), size, now=now, is_stale=is_stale))
+    lines = draw(
+        subject, shown, glyphs or _glyphs(), size,
+        now=now, health=health, opened=opened, news=news,
+    )  # fmt: skip
+    return _text(lines)
 
 
 def test_a_day_is_drawn_with_its_bookings_holds_and_starts_in_time_order() -> None:
@@ -58,7 +68,7 @@ def test_a_day_is_drawn_with_its_bookings_holds_and_starts_in_time_order() -> No
 
     assert _drawn(shown) == [
         "studio-a, Tue 9 March 2027   ● live",
-        "5 h under session-5h, times of Europe/Berlin",
+        "5 h under session-5h, times of Europe/Berlin, 2 available, 1 reserved",
         "",
         " 00   01   02   03   04   05   06   07   08   09   10   11",
         "│····│····│····│····│····│····│····│····│····│····│····│····│",
@@ -81,7 +91,7 @@ def test_an_overdue_hold_is_counted_down() -> None:
     lines = _drawn(shown)
 
     assert " 09:00-14:00  reserved   may be free in 3 s" in lines
-    assert " ▒ held by 3f9a1c  13:00-14:00   may end in 3 s" in lines
+    assert " ▒ held by 3f9a1c  13:00-14:00   ▰▰▰▱▱ may end in 3 s" in lines
 
 
 @pytest.mark.parametrize(
@@ -109,8 +119,12 @@ def test_a_booking_is_drawn_over_a_hold() -> None:
 
 
 def test_what_may_be_out_of_date_says_so() -> None:
-    assert (
-        _drawn(picture(slot(7)), is_stale=True)[0] == "studio-a, Tue 9 March 2027   reconnecting…"
+    def first_line(health: Health) -> str:
+        return _drawn(picture(slot(7)), health=health)[0]
+
+    assert first_line(Health(is_broken=True)) == "studio-a, Tue 9 March 2027   ○ reconnecting…"
+    assert first_line(Health(is_broken=True, stale_for=14)) == (
+        "studio-a, Tue 9 March 2027   ○ stale for 14 s"
     )
 
 
@@ -121,7 +135,7 @@ def test_a_day_without_a_start_says_so() -> None:
 def test_an_encoding_without_the_signs_gets_plain_ones() -> None:
     shown = picture(slot(7), holds=[hold(12)], busy={DAY: mask(80, 82)})
 
-    lines = _drawn(shown, is_stale=True, glyphs=_glyphs(_Ascii()))
+    lines = _drawn(shown, health=Health(is_broken=True), glyphs=_glyphs(_Ascii()))
 
     assert "".join(lines).isascii()
     assert lines[0].endswith("reconnecting...")
@@ -213,16 +227,18 @@ def test_the_hour_that_clocks_repeat_is_drawn_twice_and_told_apart() -> None:
     hours = _hours(date(2027, 10, 31), "Europe/Berlin", busy=mask(4, 8))
 
     assert [hour.number for hour in hours] == [0, 1, 2, 2, *range(3, 24)]
-    assert [set(hour.quarters) for hour in hours[2:4]] == [{Quarter.FREE}, {Quarter.BOOKED}]
+    assert [set(hour.cells) for hour in hours[2:4]] == [
+        {Cell(Quarter.FREE)}, {Cell(Quarter.BOOKED)},
+    ]  # fmt: skip
 
 
 def test_a_change_by_half_an_hour_makes_shorter_hours() -> None:
     hours = _hours(date(2027, 4, 4), "Australia/Lord_Howe")
 
-    assert [(hour.number, len(hour.quarters)) for hour in hours[:4]] == [
+    assert [(hour.number, len(hour.cells)) for hour in hours[:4]] == [
         (0, 4), (1, 4), (1, 2), (2, 4),
     ]  # fmt: skip
-    assert sum(len(hour.quarters) for hour in hours) == 98
+    assert sum(len(hour.cells) for hour in hours) == 98
 
 
 def test_a_date_that_a_zone_skipped_has_no_quarter_hour() -> None:
@@ -242,8 +258,8 @@ def test_quarter_hours_that_nobody_told_of_stay_blank() -> None:
 
     hours = quarter.hours(shown, "studio-a", DAY, BERLIN.zone)
 
-    assert set(hours[0].quarters) == {Quarter.UNKNOWN}  # 23:00 to 24:00 of the day before, in UTC
-    assert {state for hour in hours[1:] for state in hour.quarters} == {Quarter.FREE}
+    assert set(hours[0].cells) == {Cell(Quarter.UNKNOWN)}  # 23:00 to 24:00 of the day before
+    assert {cell.state for hour in hours[1:] for cell in hour.cells} == {Quarter.FREE}
 
 
 def test_starts_of_a_repeated_hour_are_told_apart() -> None:
@@ -253,3 +269,82 @@ def test_starts_of_a_repeated_hour_are_told_apart() -> None:
     lines = _text(starts(twice, BERLIN.zone, "…", Size(80, 1), NOW))
 
     assert lines == [" 02:00+0200  available       02:00+0100  available"]
+
+
+def test_closed_hours_are_told_from_free_ones() -> None:
+    midnight = day_number(DAY) * 96
+    opened = frozenset(range(midnight + 32, midnight + 68))  # 08:00 to 17:00 in UTC
+
+    lines = _drawn(picture(slot(8)), opened=opened)
+
+    assert lines[4] == "│────│────│────│────│────│────│────│────│────│····│····│····│"
+    assert lines[6] == "│····│····│····│····│····│····│────│────│────│────│────│────│"
+    assert lines[7] == " █ booked   ▒ held   · free   ─ closed"
+
+
+def test_a_pool_tells_its_units_and_what_is_booked_in_part() -> None:
+    taken = (*(0,) * 48, 1, 1, *(0,) * 46)
+    shown = picture(slot(7), holds=[hold(14, units=2)])
+    days = {**shown.days, DayKey("studio-a", DAY): DayState(0, 3, taken)}
+    shown = replace(shown, days=days, capacity=3)
+
+    lines = _drawn(shown, subject=BERLIN._replace(units=2))
+
+    assert lines[1] == "5 h under session-5h, 2 of 3 units, times of Europe/Berlin"
+    assert "│▄▄··│····│▒▒▒▒│" in lines[6]
+    assert lines[7] == " █ booked   ▄ booked in part   ▒ held   · free"
+    assert lines[-1] == " ▒ held by 3f9a1c  15:00-16:00   2 units"
+
+
+def test_a_holder_has_one_colour_in_the_grid_and_beside_its_name() -> None:
+    until = NOW + 3 * _SECOND
+    shown = picture(slot(7), holds=[hold(12), hold(14, holder="b7", expires_at=until)])
+
+    lines = draw(BERLIN, shown, _glyphs(), _TERMINAL, now=NOW)
+
+    cells = [part for part in lines[6] if part.text == "▒"]
+    assert {part.style for part in cells} == {colour("3f9a1c77"), f"{colour('b7')} dim"}
+    named = {part.text: part.style for line in lines[-2:] for part in line}
+    assert (named["3f9a1c"], named["b7"]) == (colour("3f9a1c77"), colour("b7"))
+    assert len({colour(f"holder-{number}") for number in range(50)}) > 4
+
+
+def test_what_happened_stands_below_where_there_is_room() -> None:
+    told = [News(NOW + n * _SECOND, f"event {n}") for n in range(5)]
+    few, many = picture(slot(7)), picture(*(slot(7 + n / 4, length=HOUR) for n in range(13)))
+
+    assert _drawn(few, news=told)[-4:] == [
+        "", " 13:00:02  event 2", " 13:00:03  event 3", " 13:00:04  event 4",
+    ]  # fmt: skip
+    assert not any("event" in line for line in _drawn(many, news=told))
+
+
+def test_a_withdrawn_offer_says_why_in_place_of_its_starts() -> None:
+    health = Health(withdrawn="session-5h was switched off: nothing can be booked")
+
+    lines = _drawn(picture(), health=health)
+
+    assert lines[2] == "session-5h was switched off: nothing can be booked"
+    assert " No free start." not in lines
+
+
+def test_news_are_told_of_holds_and_bookings() -> None:
+    until = NOW + 3 * _SECOND
+    held = picture(slot(7), holds=[hold(12), hold(14, holder="me")], own="me")
+    overdue = picture(
+        slot(7), holds=[hold(12, expires_at=until), hold(15, holder="me", units=2)], own="me"
+    )
+    booked = picture(slot(7), busy={DAY: mask(48, 52)}, own="me")
+
+    def told(before: DayPicture, after: DayPicture) -> list[str]:
+        return list(news_of(before, after, BERLIN.zone))
+
+    assert told(picture(own="me"), held) == ["3f9a1c took 13:00-14:00", "you took 15:00-16:00"]
+    assert told(held, overdue) == ["3f9a1c is not heard of any more", "you moved to 16:00-17:00"]
+    assert told(overdue, held)[0] == "3f9a1c is back"
+    assert told(overdue, picture(own="me")) == [
+        "3f9a1c ran out of 13:00-14:00", "you left 16:00-17:00",
+    ]  # fmt: skip
+    assert told(held, booked) == ["13:00-14:00 is booked", "you left 15:00-16:00"]
+    assert told(booked, picture(own="me")) == ["13:00-14:00 is free again"]
+    assert told(held, held) == []
