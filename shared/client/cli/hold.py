@@ -31,7 +31,7 @@ _ENDING_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 # A terminal writes ^C when it is pressed.
 _OVER_CTRL_C: Final = "\r\x1b[K"
 _CAUSE: Final = "cause"
-_SESSION_BYTES: Final = 32
+_SESSION_BYTES: Final = 16
 _CODES: Final = {
     "INTERNAL": grpc.StatusCode.INTERNAL,
     "INVALID_FIELD": grpc.StatusCode.INVALID_ARGUMENT,
@@ -104,7 +104,7 @@ async def hold(
     slot = await _slot(session, choice, units)
     # A secret of its own: two holds of one session would be in nobody's way, and one name is
     # held once.
-    mine = secret or secrets.token_urlsafe(_SESSION_BYTES)
+    mine = secret or secrets.token_hex(_SESSION_BYTES)
     teller = _Teller(session, choice, slot, "" if secret else mine)
     holding = session.client.hold(
         resource_id,

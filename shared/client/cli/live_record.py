@@ -21,9 +21,12 @@ def picture_record(subject: Subject, picture: DayPicture, now: datetime) -> dict
         "resource_id": subject.resource_id,
         "event_type_id": subject.event_type_id,
         "date": subject.date.isoformat(),
+        "units": subject.units,
         "duration_minutes": subject.duration // timedelta(minutes=1),
         "time_zone": picture.time_zone,
         "is_stale": picture.is_stale,
+        "holder_id": picture.holder_id,
+        "capacity": picture.capacity,
         "slots": [_slot(slot) for slot in picture.slots],
         "holds": [_hold(hold) for hold in picture.holds],
         "days": [
@@ -31,6 +34,7 @@ def picture_record(subject: Subject, picture: DayPicture, now: datetime) -> dict
                 "date": key.date.isoformat(),
                 "version": state.version,
                 "busy_bits": to_bits(state.busy),
+                "units_taken": list(state.units_taken),
             }
             for key, state in sorted(picture.days.items())
         ],
@@ -55,6 +59,8 @@ def _hold(hold: LiveHold) -> dict[str, Json]:
         "hold_id": hold.name.hold_id,
         "start_time": iso(hold.start),
         "end_time": iso(hold.end),
+        "units": hold.units,
+        "acquire_time": iso(hold.acquired_at) if hold.acquired_at else None,
         "overdue": hold.is_overdue,
         # A hold that is renewed has no end that a watcher could know.
         "expire_time": iso(hold.expires_at) if hold.is_overdue else None,

@@ -64,7 +64,7 @@ def test_a_hold_is_left_at_once_when_its_end_is_asked_for(
     desk: Desk, number: signal.Signals
 ) -> None:
     with running(desk, *_HOLD) as hold:
-        hold.until(lambda line: line.startswith("Held as "))
+        hold.until(lambda line: " --session " in line)  # the last one until it ends
         assert hold.end(number) == 0
         assert hold.rest() == ["Left: others can have the time again."]
 
@@ -230,3 +230,55 @@ def test_a_command_that_nobody_reads_any_more_ends_though_nothing_changes(
 
     assert process.returncode == 141
     assert said == b""
+
+
+def test_ones_own_session_holds_and_books_and_is_marked_in_a_watch(desk: Desk) -> None:
+    session = ("--session", "the-session-of-one-person")
+    with (
+        running(desk, "-o", "json", *_WATCH, *session) as watch,
+        running(desk, "-o", "json", *_HOLD, *session) as hold,
+    ):
+        holder_id = _held(hold)["holder_id"]
+        while not (picture := watch.json())["holds"]:
+            pass
+        assert picture["holder_id"] == holder_id
+        assert _reserved(picture) == []
+        desk.ok("book", "studio-a", _ONE, "--duration", "60", *session)
+
+
+def test_who_holds_is_listed_and_counted(desk: Desk) -> None:
+    nobody = desk.call("holders", "studio-a")
+    with running(desk, "-o", "json", *_HOLD) as hold:
+        holder_id = _held(hold)["holder_id"]
+        on_day = desk.json("holders", "studio-a", _DAY)
+        from_today = desk.json("holders", "studio-a")
+        at_time = desk.json("holders", "studio-a", f"{_DAY}T13:30")
+        before = desk.json("holders", "studio-a", f"{_DAY}T12:30")
+        table = desk.ok("holders", "studio-a", _DAY)
+        counted = desk.ok("holders", "--event-type", "session-1h")
+
+    assert nobody.out == ""
+    assert nobody.err == "No holds of studio-a.\n"
+    for found in (on_day, from_today, at_time):
+        assert [each["holder_id"] for each in found["holds"]] == [holder_id]
+        assert (found["holders"], found["total"]) == (1, 1)
+    assert before["total"] == 0
+    assert table.splitlines()[0].split() == ["HOLDER", "TIME", "UNITS", "HELD", "FOR", "STATE"]
+    assert table.splitlines()[1].startswith(f"{holder_id[:6]}  Tue 9 March 2027, 13:00 to 14:00")
+    assert counted == "session-1h: 1 person holds time of it right now.\n"
+    assert desk.refused("holders")[0] == 2
+
+
+def test_a_pools_holds_queue_and_tell_their_position(desk: Desk) -> None:
+    mic = ("hold", "microphone", _ONE, "--duration", "60", "--event-type", "session-1h")
+    desk.soon("link", "microphone", "session-1h")
+    desk.soon("slots", "microphone", _DAY, "--duration", "60", "--event-type", "session-1h")
+    capacity = desk.json("capacity", "microphone")["units"]
+    with running(desk, "-o", "json", *mic, "--units", str(capacity)) as first:
+        assert _held(first)["units_ahead"] == 0
+        with running(desk, *mic) as second:
+            position = second.until(lambda line: line.startswith("Others hold"))
+
+    assert position == (
+        f"Others hold {capacity} units before you, of {capacity} free: too little is left for you"
+    )
