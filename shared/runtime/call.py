@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-import os
+import random
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -104,13 +104,28 @@ def require_decoded(request: object) -> None:
         raise InvalidFields([Violation("request", "is not a message of this method")])
 
 
-def request_id(context: Context) -> str:
-    """Returns the caller's id of the call, else a new one."""
-    metadata: Any = context.invocation_metadata()
+class RequestId:
+    """The caller's id of a call, else a new one: the same whenever it is asked for."""
+
+    __slots__ = ("_context", "_found")
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._found = ""
+
+    def __call__(self) -> str:
+        """Returns it."""
+        # gRPC makes objects of all metadata when it is asked for any.
+        if not self._found:
+            self._found = _request_id(self._context.invocation_metadata())
+        return self._found
+
+
+def _request_id(metadata: Any) -> str:
     for key, value in metadata or ():
         if key == REQUEST_ID_KEY and _REQUEST_ID.match(value):
             return str(value)
-    return os.urandom(8).hex()
+    return f"{random.getrandbits(64):016x}"
 
 
 def refuse(failure: Exception, context: Context, errors: ErrorTable) -> tuple[grpc.StatusCode, str]:

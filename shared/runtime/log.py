@@ -7,11 +7,30 @@ import json
 import logging
 import sys
 import time
+from collections.abc import Callable
 from contextvars import ContextVar
 from datetime import UTC, datetime
 from typing import IO, Any, Final
 
-request_id: ContextVar[str] = ContextVar("holdfast_log_request_id", default="")
+
+class _RequestId:
+    """The id of the request that is served: found out when it is asked for, which is seldom."""
+
+    def __init__(self) -> None:
+        self._find: ContextVar[Callable[[], str]] = ContextVar(
+            "holdfast_log_request_id", default=str
+        )
+
+    def set(self, find: Callable[[], str]) -> None:
+        """Says how the id of the current call is found out."""
+        self._find.set(find)
+
+    def get(self) -> str:
+        """Returns the id; empty outside a call."""
+        return self._find.get()()
+
+
+request_id: Final = _RequestId()
 
 # Made once: ``dumps`` would make one for each line.
 _JSON: Final = json.JSONEncoder(default=str)

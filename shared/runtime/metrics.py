@@ -2,49 +2,48 @@
 
 from __future__ import annotations
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from bisect import bisect_left
+from collections import defaultdict
+from collections.abc import Iterator
+from itertools import accumulate
+from typing import Final
 
-_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+from prometheus_client import CollectorRegistry, Gauge
+from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+# Upper bounds in seconds, inclusive.
+_BUCKETS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+_BOUNDS: Final = (*map(str, _BUCKETS), "+Inf")
 
 
-class CallMetrics:
+class CallMetrics(Collector):
     """What Prometheus reads of calls.
 
     holdfast_calls_total by method and code, holdfast_call_seconds of unary calls by method, and
-    holdfast_open_streams by method.
+    holdfast_open_streams by method. Counted in plain numbers, by one event loop: the library's
+    counters lock, and are read once in a while only.
     """
 
     def __init__(self, registry: CollectorRegistry) -> None:
-        self._calls = Counter(
-            "holdfast_calls",
-            "Calls ended, by method and code.",
-            ["method", "code"],
-            registry=registry,
-        )
-        self._seconds = Histogram(
-            "holdfast_call_seconds",
-            "Time from the handler's start to its end.",
-            ["method"],
-            buckets=_BUCKETS,
-            registry=registry,
-        )
         self._open_streams = Gauge(
             "holdfast_open_streams",
             "Streams that are open, by method.",
             ["method"],
             registry=registry,
         )
-        # Looking a child up by labels costs more than counting: each is looked up once.
-        self._counters: dict[tuple[str, str], Counter] = {}
-        self._timers: dict[str, Histogram] = {}
+        self._calls: defaultdict[tuple[str, str], int] = defaultdict(int)
+        self._timers: dict[str, _Timer] = {}
+        registry.register(self)
 
     def ended(self, method: str, code: str, seconds: float) -> None:
         """Counts one unary call."""
-        self._count(method, code)
+        self._calls[method, code] += 1
         timer = self._timers.get(method)
         if timer is None:
-            timer = self._timers[method] = self._seconds.labels(method)
-        timer.observe(seconds)
+            timer = self._timers[method] = _Timer()
+        timer.seconds += seconds
+        timer.calls[bisect_left(_BUCKETS, seconds)] += 1
 
     def stream_began(self, method: str) -> None:
         """Counts a stream as open."""
@@ -53,10 +52,32 @@ class CallMetrics:
     def stream_ended(self, method: str, code: str) -> None:
         """Counts a stream as ended."""
         self._open_streams.labels(method).dec()
-        self._count(method, code)
+        self._calls[method, code] += 1
 
-    def _count(self, method: str, code: str) -> None:
-        counter = self._counters.get((method, code))
-        if counter is None:
-            counter = self._counters[method, code] = self._calls.labels(method, code)
-        counter.inc()
+    def collect(self) -> Iterator[Metric]:
+        """Tells the counts, from whichever thread."""
+        calls = CounterMetricFamily(
+            "holdfast_calls", "Calls ended, by method and code.", labels=["method", "code"]
+        )
+        for (method, code), count in list(self._calls.items()):
+            calls.add_metric([method, code], count)
+        yield calls
+        seconds = HistogramMetricFamily(
+            "holdfast_call_seconds",
+            "Time from the handler's start to its end.",
+            labels=["method"],
+        )
+        for method, timer in list(self._timers.items()):
+            buckets = list(zip(_BOUNDS, accumulate(timer.calls), strict=True))
+            seconds.add_metric([method], buckets, timer.seconds)
+        yield seconds
+
+
+class _Timer:
+    """Calls of one method, by the bucket of their time."""
+
+    __slots__ = ("calls", "seconds")
+
+    def __init__(self) -> None:
+        self.calls = [0] * len(_BOUNDS)
+        self.seconds = 0.0

@@ -13,12 +13,12 @@ from shared.runtime import log
 from shared.runtime.call import (
     Context,
     Gate,
+    RequestId,
     Undecodable,
     decoder,
     encoded,
     log_call,
     refuse,
-    request_id,
     require_decoded,
 )
 from shared.runtime.failure import Draining
@@ -96,7 +96,7 @@ class Streams:
         assert task is not None  # a coroutine of gRPC's runs in one
         now = asyncio.get_running_loop().time
         begun = now()
-        log.request_id.set(request_id(context))
+        log.request_id.set(RequestId(context))
         code, reason = grpc.StatusCode.OK, ""
         self._open.add(task)
         self._metrics.stream_began(name)

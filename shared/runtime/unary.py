@@ -6,7 +6,6 @@ Methods are wrapped where they are registered: gRPC's own interceptors cost each
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
 from typing import Any
 
 import grpc
@@ -16,18 +15,16 @@ from shared.runtime.call import (
     Bounds,
     Context,
     Gate,
+    RequestId,
     decoder,
     encoded,
     log_call,
     refuse,
-    request_id,
     require_decoded,
 )
-from shared.runtime.failure import DeadlinePassed
 from shared.runtime.metrics import CallMetrics
+from shared.runtime.patience import Patience
 from shared.runtime.status import ErrorTable
-
-Behavior = Callable[[Any, Context], Awaitable[Any]]
 
 
 class Calls:
@@ -54,6 +51,7 @@ class Calls:
         self._metrics = metrics
         self._read_gate = Gate("reads", bounds.reads)
         self._write_gate = Gate("writes", bounds.writes)
+        self._patience = Patience(bounds.call_seconds)
 
     def wrap(
         self, name: str, handler: grpc.RpcMethodHandler[Any, Any]
@@ -66,16 +64,25 @@ class Calls:
         count = self._metrics.ended
         slow_seconds = self._bounds.slow_seconds
 
+        bound, within = self._bounds.call_seconds, self._patience.within
+
         async def call(request: Any, context: Context) -> Any:
             now = asyncio.get_running_loop().time
             begun = now()
-            log.request_id.set(request_id(context))
+            log.request_id.set(RequestId(context))
             code = grpc.StatusCode.OK
             reason = ""
             try:
                 gate.enter()
                 try:
-                    return await self._bounded(behavior, request, context)
+                    require_decoded(request)
+                    remaining: float | None = context.time_remaining()
+                    if remaining is None or remaining > bound:
+                        deadline.begin(bound)
+                        return await within(behavior(request, context))
+                    # gRPC itself cancels the handler when the caller's deadline passes.
+                    deadline.begin(remaining)
+                    return await behavior(request, context)
                 finally:
                     gate.leave()
             except asyncio.CancelledError:
@@ -94,18 +101,3 @@ class Calls:
             request_deserializer=decoder(decode),
             response_serializer=encoded,
         )
-
-    async def _bounded(self, behavior: Behavior, request: Any, context: Context) -> Any:
-        require_decoded(request)
-        remaining: float | None = context.time_remaining()
-        bound = self._bounds.call_seconds
-        if remaining is not None and remaining <= bound:
-            # gRPC itself cancels the handler when the caller's deadline passes.
-            deadline.begin(remaining)
-            return await behavior(request, context)
-        deadline.begin(bound)
-        try:
-            async with asyncio.timeout(bound):
-                return await behavior(request, context)
-        except TimeoutError as error:
-            raise DeadlinePassed from error

@@ -1,0 +1,80 @@
+"""One timer bounds the time of much work."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from shared.runtime.failure import DeadlinePassed
+from shared.runtime.patience import Patience
+
+
+async def for_ever() -> None:
+    await asyncio.Event().wait()
+
+
+async def test_work_that_is_done_in_time_is_not_disturbed() -> None:
+    patience = Patience(0.02)
+
+    async def work() -> int:
+        await asyncio.sleep(0)
+        return 7
+
+    assert await patience.within(work()) == 7
+    with pytest.raises(DeadlinePassed):
+        await patience.within(for_ever())
+
+
+async def test_each_is_ended_at_its_own_time() -> None:
+    patience = Patience(0.05)
+    loop = asyncio.get_running_loop()
+
+    async def ended_after(pause: float) -> float:
+        await asyncio.sleep(pause)
+        begun = loop.time()
+        with pytest.raises(DeadlinePassed):
+            await patience.within(for_ever())
+        return loop.time() - begun
+
+    taken = await asyncio.gather(*(ended_after(pause) for pause in (0, 0.02, 0.04, 0.2)))
+
+    assert all(seconds >= 0.049 for seconds in taken)
+
+
+async def test_a_cancelled_caller_stays_cancelled() -> None:
+    patience = Patience(60)
+    task = asyncio.create_task(patience.within(for_ever()))
+    await asyncio.sleep(0)
+
+    task.cancel()
+
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+
+async def test_a_caller_that_is_cancelled_when_its_time_is_over_stays_cancelled() -> None:
+    patience = Patience(0.01)
+    begun = asyncio.Event()
+
+    async def work() -> None:
+        try:
+            begun.set()
+            await asyncio.Event().wait()
+        finally:
+            task.cancel()
+
+    task = asyncio.create_task(patience.within(work()))
+
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+
+async def test_nothing_is_remembered_of_what_has_ended() -> None:
+    patience = Patience(0.01)
+    with pytest.raises(DeadlinePassed):
+        await patience.within(for_ever())
+    await patience.within(asyncio.sleep(0))
+
+    assert not patience._ends
+    assert not patience._overdue
