@@ -7,7 +7,7 @@ from datetime import timedelta
 from pydantic import Field
 
 from services.presence.domain.hold import HoldTerms
-from services.presence.upstream.catalog import Memory
+from services.presence.upstream.question import Memory
 from shared.runtime.settings import ServerSettings
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Set as AbstractSet
+from datetime import timedelta
 from typing import Final, NamedTuple
 
 from holdfast.catalog.v1 import event_type_pb2, resource_pb2, watch_pb2
@@ -47,6 +48,12 @@ class KnownEventType(NamedTuple):
     rules: BookingRules
     schedule_id: str
     time_zone_lock: str
+
+    @property
+    def longest(self) -> timedelta:
+        """The longest length on offer."""
+        flexible = self.rules.flexible
+        return flexible.maximum if flexible else self.rules.durations[-1]
 
 
 class Hours(NamedTuple):

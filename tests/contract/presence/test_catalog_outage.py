@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import timedelta
 
 import grpc
@@ -11,7 +13,8 @@ import pytest
 from holdfast.catalog.v1.resource_pb2 import HOLD_POLICY_ADVISORY
 from services.presence.domain.hold import HoldRule, ResourceRule
 from services.presence.domain.refusal import ResourceNotFound
-from services.presence.upstream.catalog import CatalogRules, Memory
+from services.presence.upstream.catalog import CatalogRules
+from services.presence.upstream.question import Memory
 from tests.contract.presence.catalog import Catalog, running_catalog
 from tests.contract.presence.client import (
     Client,
@@ -44,6 +47,7 @@ async def test_a_catalog_that_does_not_answer_delays_a_hold_by_its_patience_at_m
     async with serve(catalog_timeout_seconds=0.05) as client:
         async with asyncio.timeout(2):
             await client.heartbeat(new_session())
+            await catalog.was_asked.wait()
 
         assert catalog.asked == ["studio-a"]
 
@@ -181,8 +185,7 @@ async def test_the_resource_unused_for_longest_is_forgotten_first(
     catalog: Catalog, catalog_address: str
 ) -> None:
     memory = Memory(fresh=MINUTE, doubtful=MINUTE, patience=MINUTE, entries=2)
-    async with grpc.aio.insecure_channel(catalog_address) as channel:
-        rules = CatalogRules(channel, memory)
+    async with rules_of(catalog_address, memory) as rules:
         await rules.ask("org", "first")
         await rules.ask("org", "second")
         rules.known("org", "first")
@@ -200,8 +203,7 @@ async def test_who_asked_first_may_go_away_and_the_others_get_their_answer(
     catalog.answers.clear()
     catalog.know("studio-a", pool=True)
     memory = Memory(fresh=MINUTE, doubtful=MINUTE, patience=MINUTE, entries=2)
-    async with grpc.aio.insecure_channel(catalog_address) as channel:
-        rules = CatalogRules(channel, memory)
+    async with rules_of(catalog_address, memory) as rules:
         first, second = (asyncio.ensure_future(rules.ask("org", "studio-a")) for _ in range(2))
         await catalog.was_asked.wait()
 
@@ -215,8 +217,7 @@ async def test_who_asked_first_may_go_away_and_the_others_get_their_answer(
 async def test_closing_ends_the_questions_in_flight(catalog: Catalog, catalog_address: str) -> None:
     catalog.answers.clear()
     memory = Memory(fresh=MINUTE, doubtful=MINUTE, patience=MINUTE, entries=2)
-    async with grpc.aio.insecure_channel(catalog_address) as channel:
-        rules = CatalogRules(channel, memory)
+    async with rules_of(catalog_address, memory) as rules:
         asking = asyncio.ensure_future(rules.ask("org", "studio-a"))
         await catalog.was_asked.wait()
 
@@ -230,13 +231,22 @@ async def test_names_of_two_organizations_are_kept_apart(
     catalog: Catalog, catalog_address: str
 ) -> None:
     memory = Memory(fresh=MINUTE, doubtful=MINUTE, patience=MINUTE, entries=9)
-    async with grpc.aio.insecure_channel(catalog_address) as channel:
-        rules = CatalogRules(channel, memory)
+    async with rules_of(catalog_address, memory) as rules:
         await rules.ask("org-a", "studio-a")
         catalog.unknown.add("studio-a")
 
         with pytest.raises(ResourceNotFound):
             await rules.ask("org-b", "studio-a")
+
+
+@asynccontextmanager
+async def rules_of(catalog_address: str, memory: Memory) -> AsyncIterator[CatalogRules]:
+    async with grpc.aio.insecure_channel(catalog_address) as channel:
+        rules = CatalogRules(channel, memory)
+        try:
+            yield rules
+        finally:
+            await rules.close()
 
 
 async def _is_granted(client: Client, session: str) -> bool:
