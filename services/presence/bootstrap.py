@@ -101,7 +101,7 @@ def _service(
         list=ListHolders(reader),
         count=CountHolders(reader, rules),
         check=CheckHolds(reader, rules),
-        settle=SettleHolds(store, rules),
+        settle=SettleHolds(store, reader, rules),
         renew_after=terms.renew_after,
     )
     add = presence_pb2_grpc.add_PresenceServiceServicer_to_server

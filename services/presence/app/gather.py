@@ -44,11 +44,6 @@ class GatheredWishes:
             self._rounds = asyncio.create_task(self._work())
         return await told
 
-    async def close(self) -> None:
-        """Waits for the round that is under way."""
-        if self._rounds is not None:
-            await self._rounds
-
     async def _work(self) -> None:
         try:
             while self._waiting:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from services.presence.app.check import rules_of
-from services.presence.app.port import HoldRules, HoldStore
+from services.presence.app.port import HoldReader, HoldRules, HoldStore
 from services.presence.domain.hold import ResourceName
 from services.presence.domain.taken import SettledTime, Settlement
 
@@ -13,8 +13,9 @@ from services.presence.domain.taken import SettledTime, Settlement
 class SettleHolds:
     """Many bookings at once."""
 
-    def __init__(self, store: HoldStore, rules: HoldRules) -> None:
+    def __init__(self, store: HoldStore, reader: HoldReader, rules: HoldRules) -> None:
         self._store = store
+        self._reader = reader
         self._rules = rules
 
     async def __call__(self, organization_id: str, settlements: Sequence[Settlement]) -> int:
@@ -29,7 +30,15 @@ class SettleHolds:
             for settlement in settlements
             for item in settlement.booking.items
         ]
-        rules = await rules_of(self._rules, {name for name, _, _ in items})
+        # What is acquired after this reading is acquired after the commit, too: where nobody
+        # holds now there is nothing to end, and nothing to ask about.
+        reading = await self._reader.read({name for name, _, _ in items})
+        held = [
+            (name, item, settlement)
+            for name, item, settlement in items
+            if any(hold.span.overlaps(item.span) for hold in reading.holds[name])
+        ]
+        rules = await rules_of(self._rules, {name for name, _, _ in held})
         return await self._store.settle(
             [
                 SettledTime(
@@ -41,6 +50,6 @@ class SettleHolds:
                     settlement.reason,
                     rules[name],
                 )
-                for name, item, settlement in items
+                for name, item, settlement in held
             ]
         )

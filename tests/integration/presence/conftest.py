@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from datetime import datetime, timedelta
+from typing import Any
 
 import pytest
 import redis
@@ -45,6 +46,12 @@ async def keep(
         return None
     assert isinstance(verdict, Kept)
     return verdict.expires_at
+
+
+def scripts_run(store: redis.Redis) -> int:
+    """How many scripts the server has run."""
+    stats: Any = store.info("commandstats")
+    return sum(stats.get(f"cmdstat_{name}", {"calls": 0})["calls"] for name in ("eval", "evalsha"))
 
 
 async def until(fact: Callable[[], Awaitable[bool]]) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from datetime import timedelta
-from typing import Any
 
 import pytest
 import redis
@@ -18,7 +17,7 @@ from services.presence.storage.layout import holds_key, partition
 from services.presence.storage.server import HoldServer
 from shared.runtime.failure import StoreUnavailable
 from shared.slots.quantum import Span
-from tests.integration.presence.conftest import EXCLUSIVE, MakeHolds, keep
+from tests.integration.presence.conftest import EXCLUSIVE, MakeHolds, keep, scripts_run
 
 SPAN = Span(2_000_000, 2_000_004)
 NUMBER = partition(ResourceName("org", "room-0"))
@@ -33,11 +32,6 @@ APART = next(
 def wish(number: int, room: str, hold_id: str = "") -> Keep:
     key = HoldKey(holder_of("org", f"session-{number}"), room, hold_id)
     return Keep(key, SPAN, Action.ACQUIRE, EXCLUSIVE)
-
-
-def scripts_run(store: redis.Redis) -> int:
-    stats: Any = store.info("commandstats")
-    return sum(stats.get(f"cmdstat_{name}", {"calls": 0})["calls"] for name in ("eval", "evalsha"))
 
 
 def are_kept(verdicts: Sequence[Verdict]) -> bool:
@@ -122,7 +116,6 @@ async def test_a_caller_that_goes_away_takes_nobody_with_it(holds: RedisHolds) -
     second.cancel()
 
     assert are_kept(await third)
-    await gathered.close()
     assert first.cancelled()
     assert second.cancelled()
 

@@ -30,6 +30,7 @@ from tests.integration.presence.conftest import (
     MakeHolds,
     MakeLog,
     keep,
+    scripts_run,
     until,
 )
 
@@ -170,6 +171,19 @@ async def test_every_call_touches_the_keys_of_one_partition(
     assert len(set().union(*tags)) == PARTITIONS
     kinds = {key.split(":")[2] for call in calls for key in call}
     assert kinds == {"head", "due", "log", "holds", "ended", "settled", "holder"}
+
+
+@pytest.mark.parametrize("quanta", [1, 96, 31 * 96])
+async def test_one_run_of_a_script_serves_any_span(
+    holds: RedisHolds, store: redis.Redis, quanta: int
+) -> None:
+    span = Span(SPAN.first, SPAN.first + quanta)
+    await keep(holds, OURS, SPAN)  # the script is known
+
+    for _ in ("swapped", "renewed"):
+        before = scripts_run(store)
+        await keep(holds, OURS, span)
+        assert scripts_run(store) - before == 1
 
 
 async def test_scripts_are_sent_again_in_one_round_trip_when_forgotten(
