@@ -245,7 +245,10 @@ class _Teller:
             self._tell_position(held)
         if self._secret:
             self._output.line("To book it meanwhile:")
-            self._output.line(Styled(f"  {self._book_command(held)}", "cyan"))
+            # Terminals fold long lines, and what is folded cannot be copied.
+            gap = " " if self._output.width is None else " \\\n    "
+            for line in gap.join(self._book_command(held)).split("\n"):
+                self._output.line(Styled(f"  {line}", "cyan"))
 
     def _tell_position(self, held: Hold) -> None:
         free = self._slot.units_free
@@ -256,15 +259,15 @@ class _Teller:
             Styled(words, "green" if is_good else "yellow"),
         )
 
-    def _book_command(self, held: Hold) -> str:
+    def _book_command(self, held: Hold) -> list[str]:
         start = self._choice.start.astimezone(self._choice.zone)
         minutes = self._choice.offer.duration // timedelta(minutes=1)
         units = f" --units {held.units}" if held.units > 1 else ""
-        return (
-            f"{self._program} book {held.resource_id} {start.isoformat(timespec='minutes')}"
-            f" --duration {minutes} --event-type {held.event_type_id}{units}"
-            f" --session {self._secret}"
-        )
+        return [
+            f"{self._program} book {held.resource_id} {start.isoformat(timespec='minutes')}",
+            f"--duration {minutes} --event-type {held.event_type_id}{units}",
+            f"--session {self._secret}",
+        ]
 
     def _occupancy(self, held: Hold | None = None) -> tuple[datetime, datetime]:
         """What is held: as presence says, until then as it is on offer."""

@@ -139,20 +139,18 @@ def draw(
     head = _head(subject, picture, glyphs, size.width, health)
     grid = [_EMPTY, *_grid(hours, glyphs, size.width), *_legend(hours, glyphs, size.width), _EMPTY]
     foot = _holds(subject, picture, glyphs, size.width, now)
-    tail = _news(news, subject.zone)
     # The starts are what it is about: where there is no room for them, the rest gives way.
     fewest = min(max(len(picture.slots), 1), _FEWEST_STARTS)
     room = size.height - 1 - len(head)
-    if room - len(grid) - len(foot) - len(tail) < len(picture.slots):
-        tail = []
     if room - len(grid) - len(foot) < fewest:
         grid = [_EMPTY]
     if room - len(grid) - len(foot) < fewest:
         foot = []
-    left = Size(size.width, room - len(grid) - len(foot) - len(tail))
+    left = Size(size.width, room - len(grid) - len(foot))
     shown = starts(picture.slots, subject.zone, glyphs.more, left, now)
     if not picture.slots and health.withdrawn:
         shown = []  # the head says why
+    tail = _news(news, subject.zone, left.height - len(shown))
     return [*head, *grid, *shown, *foot, *tail]
 
 
@@ -288,15 +286,17 @@ def _bar(glyphs: Glyphs, seconds: int) -> list[Styled]:
     ]
 
 
-def _news(news: Sequence[News], zone: ZoneInfo) -> list[Line]:
-    if not news:
+def _news(news: Sequence[News], zone: ZoneInfo, height: int) -> list[Line]:
+    count = min(height - 1, _LINES_OF_NEWS, len(news))
+    if count < 1:
         return []
-    lines: list[Line] = [_EMPTY]
-    lines += [
-        (Styled(f" {each.at.astimezone(zone):%H:%M:%S}  ", "dim"), Styled(each.words, "dim"))
-        for each in news[-_LINES_OF_NEWS:]
+    return [
+        _EMPTY,
+        *(
+            (Styled(f" {each.at.astimezone(zone):%H:%M:%S}  ", "dim"), Styled(each.words, "dim"))
+            for each in news[-count:]
+        ),
     ]
-    return lines
 
 
 def time_of(hold: LiveHold, subject: Subject) -> str:

@@ -311,7 +311,7 @@ def test_a_holder_has_one_colour_in_the_grid_and_beside_its_name() -> None:
 
 def test_what_happened_stands_below_where_there_is_room() -> None:
     told = [News(NOW + n * _SECOND, f"event {n}") for n in range(5)]
-    few, many = picture(slot(7)), picture(*(slot(7 + n / 4, length=HOUR) for n in range(13)))
+    few, many = picture(slot(7)), picture(*(slot(n / 4, length=HOUR) for n in range(40)))
 
     assert _drawn(few, news=told)[-4:] == [
         "", " 13:00:02  event 2", " 13:00:03  event 3", " 13:00:04  event 4",
