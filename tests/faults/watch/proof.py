@@ -1,0 +1,329 @@
+"""Runs that prove promises C7 and C8, in a dose of the caller's choice."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import secrets
+import time
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, Final
+
+import grpc
+
+from shared.slots.quantum import QUANTA_PER_DAY, number
+from tests.faults.watch.claim import judge
+from tests.faults.watch.reading import Reader, misread
+from tests.faults.watch.recorder import Manners, Recorder, Stalls
+from tests.faults.watch.session import Crowd, Place
+from tests.faults.watch.stage import SMALL_WINDOW, Stage, channels, staged
+from tests.faults.watch.trace import Event, Position, Watch
+from tests.faults.watch.truth import EXPIRED, Truth, expected
+from tests.faults.watch.validator import validate
+from tests.faults.watch.violation import Violation
+from tests.faults.watch.witness import Witness
+
+Progress = Callable[[int], None]
+
+_RESOURCES: Final = tuple(f"room-{number}" for number in range(6))
+_DAYS: Final = 2
+_CONNECTIONS: Final = 8
+_SLOW_PAUSE_SECONDS: Final = 1.5
+_LAST_PATIENCE_SECONDS: Final = 20.0
+_SECOND: Final = 1_000_000
+
+
+@dataclass(slots=True)
+class Proof:
+    """What a run came to."""
+
+    operations: int = 0
+    messages: int = 0
+    violations: list[Violation] = field(default_factory=list)
+    counts: Counter[str] = field(default_factory=Counter)
+    outcomes: Counter[str] = field(default_factory=Counter)
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Dose:
+    """How much of C8.
+
+    Attributes:
+        watchers: How many; every fifth is slow, every fifth is often away.
+        sessions: Who hold.
+        seconds: How long.
+        fault_every_seconds: Between two kills.
+        pause_seconds: Of a session between two calls, on average.
+        log_length: Changes that the store keeps: older tokens end in a RESET.
+    """
+
+    watchers: int
+    sessions: int
+    seconds: float
+    fault_every_seconds: float
+    pause_seconds: float
+    log_length: int = 500
+
+
+def silent(_: int) -> None:
+    """Tells nobody how far it is."""
+
+
+async def claimed(
+    folder: Path,
+    *,
+    operations: int,
+    sessions: int,
+    timeout: timedelta,
+    seed: int,
+    progress: Progress = silent,
+) -> Proof:
+    """C7: random operations of many sessions through two replicas, and all of it judged."""
+    async with staged(folder, hold_timeout_seconds=timeout.total_seconds()) as stage:
+        targets = [replica.target for replica in stage.replicas]
+        return await claimed_through(
+            targets,
+            stage.url,
+            operations=operations,
+            sessions=sessions,
+            timeout=timeout,
+            seed=seed,
+            progress=progress,
+        )
+
+
+async def claimed_through(
+    targets: Sequence[str],
+    store_url: str,
+    *,
+    operations: int,
+    sessions: int,
+    timeout: timedelta,
+    seed: int,
+    progress: Progress = silent,
+) -> Proof:
+    """The same, through servers that run already."""
+    began = time.monotonic()
+    async with AsyncExitStack() as stack:
+        open_channels = [
+            await stack.enter_async_context(grpc.aio.insecure_channel(target)) for target in targets
+        ]
+        place = _place(open_channels, timeout)
+        witness = Witness(store_url, place.organization_id, _RESOURCES)
+        stack.push_async_callback(witness.close)
+        await stack.enter_async_context(_meanwhile(witness.run()))
+        crowd = Crowd(place, seed, progress=progress)
+        await crowd.run(operations, sessions)
+        # Whatever was left behind expires, and is to be gone.
+        await asyncio.sleep(timeout.total_seconds() + 1.2)
+        await witness.round()
+        ended_at = witness.read_at
+    found = judge(witness.truth, crowd.claims, ended_at)
+    return Proof(
+        operations=operations,
+        violations=found,
+        outcomes=crowd.done,
+        counts=_ends(witness.truth),
+        seconds=time.monotonic() - began,
+    )
+
+
+async def watched(folder: Path, dose: Dose, *, seed: int, progress: Progress = silent) -> Proof:
+    """C8: watchers of all manners, while sessions hold, and servers and store are killed."""
+    began = time.monotonic()
+    timeout = timedelta(seconds=2)
+    async with AsyncExitStack() as stack:
+        stage = await stack.enter_async_context(
+            staged(
+                folder,
+                hold_timeout_seconds=timeout.total_seconds(),
+                hold_log_length=dose.log_length,
+            )
+        )
+        prompt = await stack.enter_async_context(channels(stage, _CONNECTIONS))
+        narrow = await stack.enter_async_context(channels(stage, _CONNECTIONS, *SMALL_WINDOW))
+        place = _place(prompt[:2], timeout)
+        source = random.Random(seed)
+        witness = Witness(stage.url, place.organization_id, _RESOURCES)
+        stack.push_async_callback(witness.close)
+        stalls = Stalls()
+        reader = Reader(place.organization_id, prompt[:2], witness, source)
+        days = frozenset(range(place.first // 96, place.first // 96 + _DAYS))
+        for beside in (witness.run(), stalls.run(), reader.run(_RESOURCES, days)):
+            await stack.enter_async_context(_meanwhile(beside))
+        crowd = Crowd(place, seed, pause_seconds=dose.pause_seconds)
+        holding = asyncio.create_task(crowd.run(1 << 60, dose.sessions))
+        recorders = _recorders(place, days, prompt, narrow, dose.watchers, seed)
+        finish = _Finish(witness)
+        watching = [asyncio.create_task(recorder.run(finish.is_reached)) for recorder in recorders]
+        faults = await _hurt(stage, dose, source, progress)
+        crowd.stop()
+        await holding
+        for replica in stage.replicas:
+            await replica.ready()
+        await asyncio.sleep(timeout.total_seconds() + 1.2)
+        last = Crowd(_place(prompt[:2], timeout, place.organization_id), seed + 1)
+        await last.run(20, 4)
+        await asyncio.sleep(timeout.total_seconds() + 1.2)
+        finish.set(await witness.end())
+        _, late = await asyncio.wait(watching, timeout=_LAST_PATIENCE_SECONDS)
+        for task in late:
+            task.cancel()
+        for ended in await asyncio.gather(*watching, return_exceptions=True):
+            if isinstance(ended, Exception):
+                raise ended
+    found = misread(reader.found, witness.truth)
+    for recorder in recorders:
+        found += validate(recorder.watch, witness.truth, stalls.found, finish.wanted(recorder))
+    return _proof(recorders, found, crowd, reader, faults, time.monotonic() - began)
+
+
+class _Finish:
+    """When a watcher has been told all."""
+
+    def __init__(self, witness: Witness) -> None:
+        self._witness = witness
+        self._end: dict[str, Position] | None = None
+        self._wanted: dict[str, dict[str, Position]] = {}
+
+    def set(self, end: dict[str, Position]) -> None:
+        """Nothing comes any more."""
+        self._end = end
+
+    def wanted(self, recorder: Recorder) -> dict[str, Position]:
+        """The last change of each resource that touches a day of the watcher's."""
+        assert self._end is not None
+        known = self._wanted.get(recorder.watch.name)
+        if known is None:
+            known = self._wanted[recorder.watch.name] = {}
+            for resource in recorder.watch.resources:
+                line = self._witness.truth.line(resource, self._end[resource].epoch)
+                assert line is not None
+                for entry in reversed(line.entries):
+                    if any(expected([entry], recorder.watch.days)):
+                        known[resource] = entry.position
+                        break
+        return known
+
+    def is_reached(self, recorder: Recorder) -> bool:
+        """Whether a watcher has been told up to there."""
+        if self._end is None:
+            return False
+        told = recorder.told
+        return all(
+            resource in told and told[resource] >= position
+            for resource, position in self.wanted(recorder).items()
+        )
+
+
+async def _hurt(
+    stage: Stage, dose: Dose, source: random.Random, progress: Progress
+) -> Counter[str]:
+    """Kills one thing after the other, for as long as the run lasts; all three in turns."""
+    done: Counter[str] = Counter()
+    began = time.monotonic()
+    kinds = ["service", "store without data", "store with data"]
+    number = 0
+    while (passed := time.monotonic() - began) < dose.seconds:
+        progress(int(passed))
+        await asyncio.sleep(min(dose.fault_every_seconds, dose.seconds - passed))
+        if time.monotonic() - began >= dose.seconds:
+            break
+        kind = kinds[number % len(kinds)]
+        number += 1
+        if kind == "service":
+            source.choice(stage.replicas).restart()
+        else:
+            await stage.restart_store(keeps_data=kind == "store with data")
+        done[kind] += 1
+    return done
+
+
+def _recorders(
+    place: Place,
+    days: frozenset[int],
+    prompt: Sequence[grpc.aio.Channel],
+    narrow: Sequence[grpc.aio.Channel],
+    count: int,
+    seed: int,
+) -> list[Recorder]:
+    """Of each five, one is slow, one hangs up all the time, one forgets where it was."""
+    found = []
+    for number_ in range(count):
+        source = random.Random(f"{seed}/watcher/{number_}")
+        resources = source.sample(_RESOURCES, source.randint(1, 4))
+        watched_days = frozenset(source.sample(sorted(days), source.randint(1, len(days))))
+        kind = number_ % 5
+        manners = Manners(
+            resumes_after=8 if kind == 1 else 80,
+            pause_seconds=_SLOW_PAUSE_SECONDS if kind == 0 else 0.0,
+            forgets=0.3 if kind == 2 else 0.0,
+            away_seconds=8.0 if kind == 3 else 0.0,
+        )
+        watch = Watch(f"watcher {number_}", resources, watched_days)
+        through = narrow if kind == 0 else prompt
+        found.append(Recorder(place.organization_id, through, watch, manners, source))
+    return found
+
+
+def _place(
+    open_channels: Sequence[grpc.aio.Channel], timeout: timedelta, organization_id: str = ""
+) -> Place:
+    tomorrow = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+    return Place(
+        organization_id or f"org-{secrets.token_hex(6)}",
+        open_channels,
+        _RESOURCES,
+        number(tomorrow + timedelta(days=1)),
+        _DAYS * QUANTA_PER_DAY,
+        timeout // timedelta(microseconds=1),
+        rests_seconds=1.5 * timeout.total_seconds(),
+    )
+
+
+def _ends(truth: Truth) -> Counter[str]:
+    found: Counter[str] = Counter()
+    for line in truth.lines.values():
+        for entry in line.entries:
+            found["changes"] += len(entry.changes)
+            found["expired"] += sum(c.reason == EXPIRED for c in entry.changes.values())
+    return found
+
+
+def _proof(
+    recorders: Sequence[Recorder],
+    violations: list[Violation],
+    crowd: Crowd,
+    reader: Reader,
+    faults: Counter[str],
+    seconds: float,
+) -> Proof:
+    proof = Proof(violations=violations, counts=faults, outcomes=crowd.done, seconds=seconds)
+    proof.operations = sum(crowd.done[name] for name in ("take", "renew", "leave", "turn"))
+    proof.counts["readings"] = len(reader.found)
+    for recorder in recorders:
+        for segment in recorder.watch.segments:
+            proof.messages += len(segment.messages)
+            proof.counts["resumptions"] += segment.resumed is not None
+            events = [message.event for message in segment.messages]
+            proof.counts["resets"] += events.count(Event.RESET)
+            proof.counts["bookmarks"] += events.count(Event.BOOKMARK)
+            proof.counts["coalesced"] += events[1:].count(Event.SNAPSHOT)
+    return proof
+
+
+@asynccontextmanager
+async def _meanwhile(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
+    task = asyncio.create_task(work)
+    try:
+        yield
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
