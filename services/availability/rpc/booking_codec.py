@@ -27,7 +27,7 @@ from services.availability.rpc.codec import SHORTEST, optional_zone, require_qua
 from services.availability.rpc.request import LONGEST_REASON, note, override_note, request_key
 from shared.runtime.check import FieldCheck
 from shared.runtime.wire import bytes_field
-from shared.slots.quantum import SECONDS_PER_QUANTUM, microseconds
+from shared.slots.quantum import SECONDS_PER_QUANTUM
 from shared.slots.rule import MAX_BOOKING
 
 _LONGEST_BOOKER_ID: Final = 128
@@ -36,10 +36,10 @@ _LONGEST_EMAIL: Final = 254
 _LONGEST_LOCATION: Final = 200
 _LONGEST_TOKEN: Final = 128
 _MOST_ITEMS: Final = 10
+_BOOKING_FIELD: Final = pb.CreateBookingResponse.BOOKING_FIELD_NUMBER
 _TOKEN_FIELD: Final = pb.CreateBookingResponse.MANAGEMENT_TOKEN_FIELD_NUMBER
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND: Final = timedelta(microseconds=1)
-_MICROS_PER_SECOND: Final = 1_000_000
+_SECONDS_PER_DAY: Final = 86_400
 _NANOS_PER_MICRO: Final = 1_000
 
 
@@ -180,7 +180,7 @@ def answer(booking: Booking) -> bytes:
 
     They are alike: the booking is field 1.
     """
-    return pb.CancelBookingResponse(booking=message(booking)).SerializeToString()
+    return bytes_field(_BOOKING_FIELD, message(booking).SerializeToString())
 
 
 def with_token(made: Made, key: RequestKey, tokens: ManagementTokens) -> bytes:
@@ -255,5 +255,8 @@ def message(booking: Booking) -> pb.Booking:
 
 def stamp(moment: datetime) -> Timestamp:
     """Encodes an instant."""
-    seconds, micros = divmod(microseconds(moment), _MICROS_PER_SECOND)
-    return Timestamp(seconds=seconds, nanos=micros * _NANOS_PER_MICRO)
+    since = moment - _EPOCH
+    return Timestamp(
+        seconds=since.days * _SECONDS_PER_DAY + since.seconds,
+        nanos=since.microseconds * _NANOS_PER_MICRO,
+    )

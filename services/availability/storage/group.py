@@ -20,7 +20,7 @@ from services.availability.storage.record import (
     Records,
     announcement,
     array,
-    day_records,
+    day_row,
     written,
 )
 from services.availability.storage.session import Connection
@@ -187,23 +187,22 @@ async def write(
         psycopg.Error: Nothing was written, unless the connection broke.
     """
     for rows, text in (
-        ([*records.changes.values()], statement.CHANGE_BOOKINGS),
+        (records.changes.values(), statement.CHANGE_BOOKINGS),
         ([*chain.from_iterable(records.moves.values())], statement.MOVE_ITEMS),
     ):
         if rows:
             batch.send(text, org=organization_id, rows=written(rows))
-    new = day_records(day for day in changed if day[0] not in stored)
-    known = day_records(day for day in changed if day[0] in stored)
+    days = [(day_row(*day), day[0] in stored) for day in changed]
     number = batch.send(
         statement.WRITE_WITH_NUMBER if is_numbered else statement.WRITE,
         org=organization_id,
-        new=written(new),
-        known=written(known),
+        new=written(day.record() for day, is_stored in days if not is_stored),
+        known=written(day.record() for day, is_stored in days if is_stored),
         bookings=written(records.bookings),
         items=written(records.items),
         history=written(records.history),
         decided=written(records.decided),
-        told=announcement([*new, *known], [capacity] if capacity else []),
+        told=announcement((day for day, _ in days), capacity),
     )
     if capacity:
         resource_id, units = capacity

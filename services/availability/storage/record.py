@@ -1,11 +1,16 @@
-"""What a group of decided claims writes, as rows."""
+"""What a group of decided claims writes, as rows.
+
+Rows are JSON texts, written field by field: dictionaries, encoded one by one, were the dearest
+part of a booking. Dates, numbers, bits and hexadecimal digits hold nothing to escape; whatever a
+caller may have said goes through ``_text``.
+"""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any, Final
+from json.encoder import encode_basestring_ascii as _text
+from typing import Final, NamedTuple
 
 from services.availability.domain.booking import Booking
 from services.availability.domain.claim import DayKey, DayState
@@ -15,87 +20,103 @@ from services.availability.domain.request_key import RequestKey
 from shared.slots import bitmap
 from shared.slots.quantum import day_date
 
-Record = dict[str, Any]
-
-_JSON: Final = json.JSONEncoder(separators=(",", ":"))
+_NOTHING: Final = '""'
+_BOOLEAN: Final = ("false", "true")
 
 
 @dataclass(slots=True)
 class Records:
-    """Rows by table; a table without any is not written.
+    """Rows by table, as JSON; a table without any is not written.
 
     A booking that is changed twice in a transaction is written as it is in the end.
     """
 
-    bookings: list[Record] = field(default_factory=list)
-    items: list[Record] = field(default_factory=list)
-    changes: dict[str, Record] = field(default_factory=dict)
-    moves: dict[str, list[Record]] = field(default_factory=dict)
-    history: list[Record] = field(default_factory=list)
-    decided: list[Record] = field(default_factory=list)
+    bookings: list[str] = field(default_factory=list)
+    items: list[str] = field(default_factory=list)
+    changes: dict[str, str] = field(default_factory=dict)
+    moves: dict[str, list[str]] = field(default_factory=dict)
+    history: list[str] = field(default_factory=list)
+    decided: list[str] = field(default_factory=list)
 
     def add(self, key: RequestKey | None, decided: Decided) -> None:
         """Takes in what one claim writes, all but days."""
         change = decided.change
+        booking_id, revision = '""', 0
         if change is not None:
+            booking_id, revision = _text(change.booking.booking_id), change.booking.revision
             self._add_change(change, decided)
-        record = {
-            "ordinal": len(self.decided),
-            "kind": decided.kind,
-            "id": change.booking.booking_id if change else "",
-            "revision": change.booking.revision if change else 0,
-        }
+        answered = ""
         if key is not None:
-            record["method"] = key.method
-            record["request"] = key.request_id
-            record["hash"] = key.content_hash.hex()
-            record["answer"] = decided.answer.hex()
-        self.decided.append(record)
+            answered = (
+                f',"method":"{key.method}","request":{_text(key.request_id)}'
+                f',"hash":"{key.content_hash.hex()}","answer":"{decided.answer.hex()}"'
+            )
+        self.decided.append(
+            f'{{"ordinal":{len(self.decided)},"kind":"{decided.kind}","id":{booking_id}'
+            f',"revision":{revision}{answered}}}'
+        )
 
     def _add_change(self, change: Change, decided: Decided) -> None:
         booking, event, note, _ = change
-        standing = _standing(booking)
-        happened = {
-            "event": event,
-            "actor": note.actor,
-            "why": note.reason,
-            "overridden": note.is_override,
-        }
+        # Writing an instant costs as much as all the rest of its row's numbers.
+        start, updated = booking.start.isoformat(), booking.updated_at.isoformat()
+        standing = _standing(booking, start, updated)
+        happened = (
+            f',"event":"{event}","actor":{_text(note.actor)},"why":{_text(note.reason)}'
+            f',"overridden":{_BOOLEAN[note.is_override]}}}'
+        )
         if decided.is_new:
             # Its first history is written from the same record.
-            self.bookings.append({**standing, **_origin(booking), **happened})
-            self.items += _items(booking)
+            is_fresh = booking.created_at is booking.updated_at
+            created = updated if is_fresh else booking.created_at.isoformat()
+            self.bookings.append(f"{standing}{_origin(booking, created)}{happened}")
+            self.items += _items(booking, start)
             return
-        self.changes[booking.booking_id] = standing
+        self.changes[booking.booking_id] = f"{standing}}}"
         if decided.is_moved:
-            self.moves[booking.booking_id] = _items(booking)
-        self.history.append({**standing, **happened})
+            self.moves[booking.booking_id] = _items(booking, start)
+        self.history.append(f"{standing}{happened}")
 
 
-def announcement(days: Sequence[Record], capacities: Sequence[tuple[str, int]]) -> str:
-    """Returns what the first event of a transaction tells of days and capacities, as JSON."""
-    told: Record = {"days": [_told(day) for day in days]}
-    if capacities:
-        told["capacities"] = capacities
-    return _JSON.encode(told)
+class DayRow(NamedTuple):
+    """A day that changed, in JSON: its resource, date, busy quanta and counters."""
+
+    resource: str
+    day: str
+    busy: str
+    taken: str
+
+    def record(self) -> str:
+        """Returns it as a row."""
+        return (
+            f'{{"resource":{self.resource},"day":{self.day},"busy":{self.busy}'
+            f',"taken":{self.taken}}}'
+        )
+
+    def told(self) -> str:
+        """Returns it as an event tells it: without counters where there are none."""
+        return f"[{','.join(self if self.taken != _NOTHING else self[:-1])}]"
 
 
-def day_records(states: Iterable[tuple[DayKey, DayState]]) -> list[Record]:
-    """Returns days as rows."""
-    return [
-        {
-            "resource": key.resource_id,
-            "day": str(day_date(key.day)),
-            "busy": bitmap.to_bits(state.busy),
-            "taken": planes_to_bytes(state.taken).hex(),
-        }
-        for key, state in states
-    ]
+def day_row(key: DayKey, state: DayState) -> DayRow:
+    """Returns a day as it is to be stored."""
+    taken = f'"{planes_to_bytes(state.taken).hex()}"' if state.taken else _NOTHING
+    busy = bitmap.to_bits(state.busy)
+    return DayRow(_text(key.resource_id), f'"{day_date(key.day)}"', f'"{busy}"', taken)
 
 
-def written(rows: Sequence[Record]) -> str:
+def announcement(days: Iterable[DayRow], capacity: tuple[str, int] | None) -> str:
+    """Returns what the first event of a transaction tells of days and a capacity, as JSON."""
+    told = f'{{"days":{written(day.told() for day in days)}'
+    if capacity is None:
+        return f"{told}}}"
+    resource_id, units = capacity
+    return f'{told},"capacities":[[{_text(resource_id)},{units}]]}}'
+
+
+def written(rows: Iterable[str]) -> str:
     """Returns rows as the JSON that a statement reads them from."""
-    return _JSON.encode(rows)
+    return f"[{','.join(rows)}]"
 
 
 def array(values: Iterable[object]) -> str:
@@ -107,56 +128,37 @@ def array(values: Iterable[object]) -> str:
     return "{" + ",".join(f'"{value}"' for value in values) + "}"
 
 
-def _told(day: Record) -> list[str]:
-    told = [day["resource"], day["day"], day["busy"]]
-    return [*told, day["taken"]] if day["taken"] else told
-
-
-def _standing(booking: Booking) -> Record:
+def _standing(booking: Booking, start: str, updated: str) -> str:
+    """Returns the beginning of a row: what changes in a booking's life."""
     due_at = booking.due_at
-    return {
-        "id": booking.booking_id,
-        "state": int(booking.state),
-        "revision": booking.revision,
-        "sequence": booking.sequence,
-        "start": str(booking.start),
-        "end": str(booking.end),
-        "reason": booking.cancel_reason,
-        "updated": str(booking.updated_at),
-        "due": str(due_at) if due_at else None,
-    }
+    due = f'"{due_at.isoformat()}"' if due_at else "null"
+    return (
+        f'{{"id":{_text(booking.booking_id)},"state":{int(booking.state)}'
+        f',"revision":{booking.revision},"sequence":{booking.sequence}'
+        f',"start":"{start}","end":"{booking.end.isoformat()}"'
+        f',"reason":{_text(booking.cancel_reason)},"updated":"{updated}","due":{due}'
+    )
 
 
-def _origin(booking: Booking) -> Record:
-    return {
-        "kind": int(booking.kind),
-        "event_type": booking.event_type_id,
-        "title": booking.event_type_title,
-        "booker": booking.booker.booker_id,
-        "name": booking.booker.name,
-        "email": booking.booker.email,
-        "location": booking.location,
-        "zone": booking.time_zone,
-        "block": booking.block_reason,
-        "created": str(booking.created_at),
-        "needs": booking.needs_confirmation,
-        "hash": booking.token_hash.hex(),
-        "token": booking.token_version,
-    }
+def _origin(booking: Booking, created: str) -> str:
+    """Returns the middle of a row: what stays as it was when the booking was made."""
+    booker = booking.booker
+    return (
+        f',"kind":{int(booking.kind)},"event_type":{_text(booking.event_type_id)}'
+        f',"title":{_text(booking.event_type_title)},"booker":{_text(booker.booker_id)}'
+        f',"name":{_text(booker.name)},"email":{_text(booker.email)}'
+        f',"location":{_text(booking.location)},"zone":{_text(booking.time_zone)}'
+        f',"block":{_text(booking.block_reason)},"created":"{created}"'
+        f',"needs":{_BOOLEAN[booking.needs_confirmation]},"hash":"{booking.token_hash.hex()}"'
+        f',"token":{booking.token_version}'
+    )
 
 
-def _items(booking: Booking) -> list[Record]:
-    start = str(booking.start)
+def _items(booking: Booking, start: str) -> list[str]:
+    of_booking = f'"id":{_text(booking.booking_id)},"start":"{start}"'
     return [
-        {
-            "id": booking.booking_id,
-            "ordinal": ordinal,
-            "resource": item.resource_id,
-            "units": item.units,
-            "first": item.occupancy.first,
-            "stop": item.occupancy.stop,
-            "start": start,
-            "pool": item.is_pool,
-        }
+        f'{{{of_booking},"ordinal":{ordinal},"resource":{_text(item.resource_id)}'
+        f',"units":{item.units},"first":{item.occupancy.first},"stop":{item.occupancy.stop}'
+        f',"pool":{_BOOLEAN[item.is_pool]}}}'
         for ordinal, item in enumerate(booking.items, 1)
     ]
