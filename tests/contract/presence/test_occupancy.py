@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
 import grpc
 import pytest
 
 from tests.contract.presence.catalog import Catalog
 from tests.contract.presence.client import HOUR, START, Client, moment, new_session, refusal
+from tests.contract.presence.conftest import Serve
 
 QUARTER = timedelta(minutes=15)
 MINUTE = timedelta(minutes=1)
@@ -65,20 +67,22 @@ async def test_an_unknown_event_type_is_refused_by_name(client: Client) -> None:
     assert refused.metadata == {"kind": "event_type", "id": "nothing"}
 
 
-async def test_a_hold_outlives_its_event_type(client: Client, catalog: Catalog) -> None:
+async def test_a_hold_outlives_its_event_type(serve: Serve, catalog: Catalog) -> None:
     catalog.offer("session", "studio-a", after=2 * QUARTER)
+    terms: dict[str, Any] = {"event_type_id": "session"}
     session = new_session()
-    stream = client.hold(session)
-    await client.heartbeat(session, event_type_id="session")
-    await stream.say({"studio-a/b": (START, HOUR)}, event_type_id="session")
+    async with serve(catalog_fresh_seconds=0) as client:
+        stream = client.hold(session)
+        await client.heartbeat(session, **terms)
+        await stream.say({"studio-a/b": (START, HOUR)}, **terms)
 
-    catalog.withdraw("session")
+        catalog.withdraw("session")
 
-    assert await client.outcome(session, event_type_id="session") == "granted"
-    assert await stream.say() == {"studio-a/b": "HELD"}
-    assert await client.spans() == ["studio-a 14:00-15:30"] * 2
-    assert await client.outcome(session, event_type_id="session", start=START - HOUR) == "NOT_FOUND"
-    assert await client.outcome(session, event_type_id="session", length=2 * HOUR) == "NOT_FOUND"
+        assert await client.outcome(session, **terms) == "granted"
+        assert await stream.say() == {"studio-a/b": "HELD"}
+        assert await client.spans() == ["studio-a 14:00-15:30"] * 2
+        assert await client.outcome(session, **terms, start=START - HOUR) == "NOT_FOUND"
+        assert await client.outcome(session, **terms, length=2 * HOUR) == "NOT_FOUND"
 
 
 async def test_a_stream_holds_buffers_and_tells_them(client: Client, catalog: Catalog) -> None:
@@ -114,3 +118,27 @@ async def test_event_types_have_names(client: Client, event_type_id: str) -> Non
     refused = await refusal(client.heartbeat(new_session(), event_type_id=event_type_id))
 
     assert refused.fields == ("event_type_id",)
+
+
+async def test_while_the_catalog_is_silent_unknown_buffers_refuse_what_is_new(
+    serve: Serve, client: Client, catalog: Catalog
+) -> None:
+    catalog.offer("session", "studio-a", after=2 * QUARTER)
+    session = new_session()
+    await client.heartbeat(session, event_type_id="session")
+    catalog.fails_with = grpc.StatusCode.UNAVAILABLE
+
+    async with serve() as fresh:  # it has heard nothing of the catalog yet
+        anew = Client(fresh.channel, client.organization_id)
+        stream = anew.hold(session)
+
+        refused = await refusal(anew.heartbeat(new_session(), "studio-b", event_type_id="session"))
+        going_on = await stream.say({"studio-a": (START, HOUR)}, event_type_id="session")
+        beginning = await stream.say({"studio-b": (START, HOUR)}, event_type_id="session")
+        plain = await stream.say({"studio-c": (START, HOUR)})
+
+    assert (refused.code, refused.reason) == (grpc.StatusCode.UNAVAILABLE, "UNAVAILABLE")
+    assert going_on == {"studio-a": "HELD"}
+    assert beginning == {"studio-a": "HELD", "studio-b": "UNAVAILABLE"}
+    assert plain == {"studio-a": "HELD", "studio-c": "HELD"}
+    assert await client.spans() == ["studio-a 14:00-15:30"]

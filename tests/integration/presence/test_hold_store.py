@@ -11,8 +11,8 @@ import pytest
 import redis
 
 from services.presence.domain.ending import EndReason
-from services.presence.domain.hold import HoldKey, HoldRule, ResourceName, holder_of
-from services.presence.domain.refusal import SlotHeld
+from services.presence.domain.hold import HoldKey, HoldRule, ResourceName, ResourceRule, holder_of
+from services.presence.domain.refusal import HoldTooLong, SlotHeld
 from services.presence.domain.taken import SettledTime
 from services.presence.domain.wish import Action, Keep, Leave, Wish
 from services.presence.storage.hold import RedisHolds
@@ -27,6 +27,7 @@ from tests.integration.presence.conftest import (
     ADVISORY,
     EXCLUSIVE,
     MOST_CONNECTIONS,
+    POOL,
     MakeHolds,
     MakeLog,
     keep,
@@ -184,6 +185,28 @@ async def test_one_run_of_a_script_serves_any_span(
         before = scripts_run(store)
         await keep(holds, OURS, span)
         assert scripts_run(store) - before == 1
+
+
+async def test_a_hold_longer_than_any_booking_is_refused_but_one_that_is_there_goes_on(
+    holds: RedisHolds,
+) -> None:
+    short = ResourceRule(HoldRule.EXCLUSIVE, 3)
+    await keep(holds, OURS, SPAN)
+
+    with pytest.raises(HoldTooLong) as caught:
+        await keep(holds, OURS, Span(SPAN.first, SPAN.first + 5), short)
+
+    assert caught.value.metadata == {"limit_minutes": "45"}
+    assert await keep(holds, OURS, SPAN, short)
+    assert await keep(holds, OURS, Span(SPAN.first, SPAN.first + 3), short)
+
+
+async def test_without_a_longest_booking_31_days_are_the_limit(holds: RedisHolds) -> None:
+    days = 31 * 96
+    await keep(holds, OURS, Span(0, days))
+
+    with pytest.raises(HoldTooLong):
+        await keep(holds, THEIRS, Span(0, days + 1), POOL)
 
 
 async def test_scripts_are_sent_again_in_one_round_trip_when_forgotten(
