@@ -37,6 +37,8 @@ _LIFE: Final = 2
 _MOST_HOLDS: Final = 100
 _NOTHING: Final[Mapping[str, str]] = MappingProxyType({})
 _KEPT_FIELD: Final = re.compile(r"keep\[(\d+)\]")
+# Presence cannot say yet: the catalog is away, say.
+_PASSING: Final = frozenset({"DEADLINE_EXCEEDED", "OVERLOADED", "UNAVAILABLE"})
 # What another stream would get, too. All else is tried again for as long as the holds live.
 _FINAL: Final = frozenset(
     {
@@ -273,10 +275,22 @@ class HoldKeeper:
                 hold.note_held(held(answer.holder_id, result))
             elif result.state == pb.HOLD_STATE_ENDED:
                 self._take_end(hold, HoldEndReason.Name(result.end_reason))
-            elif hold.note_refused(*refusal(result)):
-                self.moved(hold)
             else:
-                self._drop(name)
+                self._take_refusal(hold, *refusal(result))
+
+    def _take_refusal(self, hold: Hold, reason: str, metadata: Mapping[str, str]) -> None:
+        if reason in _PASSING and (hold.was_had or hold.state is HoldState.HOLDING):
+            # It may pass before the hold expires, or before the patience with it ends.
+            loop = asyncio.get_running_loop()
+            loop.call_later(_LONGEST_WAIT_SECONDS / 2, self._ask_again, hold)
+        elif hold.note_refused(reason, metadata):
+            self.moved(hold)
+        else:
+            self._drop(_name(hold))
+
+    def _ask_again(self, hold: Hold) -> None:
+        if self._holds.get(_name(hold)) is hold:
+            self.moved(hold)
 
     def _take_end(self, hold: Hold, name: str) -> None:
         reason = name.removeprefix("HOLD_END_REASON_")

@@ -107,6 +107,17 @@ class FakeCatalog:
             await not_found(context, "resource", request.resource_id)
         return resource_pb2.GetResourceResponse(resource=found)
 
+    async def get_event_type(
+        self, request: Any, context: Any
+    ) -> event_type_pb2.GetEventTypeResponse:
+        self.asked.append(request.event_type_id)
+        await self._fail(context)
+        for (organization_id, _, event_type_id), offering in self.offerings.items():
+            if (organization_id, event_type_id) == (request.organization_id, request.event_type_id):
+                return event_type_pb2.GetEventTypeResponse(event_type=offering.event_type)
+        await not_found(context, "event_type", request.event_type_id)
+        raise AssertionError
+
     async def list_resources(
         self, request: Any, context: Any
     ) -> resource_pb2.ListResourcesResponse:
@@ -160,6 +171,7 @@ async def running(catalog: FakeCatalog, address: str = "127.0.0.1:0") -> AsyncIt
     behaviors: dict[str, tuple[Any, Any]] = {
         "GetOffering": (catalog.get_offering, offering_pb2.GetOfferingRequest),
         "GetResource": (catalog.get_resource, resource_pb2.GetResourceRequest),
+        "GetEventType": (catalog.get_event_type, event_type_pb2.GetEventTypeRequest),
         "ListResources": (catalog.list_resources, resource_pb2.ListResourcesRequest),
         "ListResourcesForEventType": (
             catalog.list_linked,

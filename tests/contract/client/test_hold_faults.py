@@ -14,7 +14,7 @@ import grpc
 import pytest
 import redis.asyncio
 
-from holdfast.presence.v1 import presence_pb2
+from holdfast.presence.v1 import error_reason_pb2, presence_pb2
 from shared.client.address import Address
 from shared.client.client import Client
 from shared.client.hold import Hold, HoldState
@@ -302,3 +302,31 @@ async def test_only_what_another_try_cannot_mend_ends_a_hold_at_once(
     assert found.state is HoldState.REFUSED
     assert (streams == 1) is is_final
     assert found.reason == (code.name if is_final else "UNREACHABLE")
+
+
+async def test_what_presence_cannot_say_yet_is_asked_again() -> None:
+    asked = 0
+
+    async def unsure(requests: Any, context: Any) -> None:
+        nonlocal asked
+        async for request in requests:
+            answer = presence_pb2.HoldStreamResponse(holder_id="ann")
+            answer.renew_after.FromSeconds(5)
+            for span in request.keep:
+                asked += 1
+                result = answer.results.add(
+                    resource_id=span.resource_id, state=presence_pb2.HOLD_STATE_REFUSED
+                )
+                result.reason = error_reason_pb2.ERROR_REASON_UNAVAILABLE
+                if asked > 1:
+                    result.state = presence_pb2.HOLD_STATE_HELD
+            await context.write(answer)
+
+    async with (
+        spoken("presence", {"HoldStream": unsure}) as place,
+        Client({"presence": place}, "org") as client,
+        client.hold("studio-a", NOON, HOUR) as hold,
+    ):
+        found = await soon(hold.settled())
+
+    assert (found.state, asked) == (HoldState.HELD, 2)
