@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.cli.desk import Desk
+from tests.e2e.cli.program import running
 from tests.e2e.running import HOLDFAST, Running, environment
 
 _ESCAPE = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
@@ -137,6 +138,7 @@ def test_a_deletion_shows_what_lies_ahead_and_no_is_the_default(desk: Desk, talk
 
     assert code == 1
     assert "It has 1 upcoming booking:" in screen
+    assert "Nobody holds time of it right now." in screen
     assert "Tue 9 March 2027, 10:00 to 11:00 (Europe/Berlin)  studio-a  Ada" in screen
     assert "Nothing was changed." in screen
     assert desk.json("resources", "show", "studio-a")["delete_time"] is None
@@ -150,9 +152,45 @@ def test_a_deletion_happens_after_a_yes(desk: Desk, talk: Talk) -> None:
     assert desk.json("event-types", "show", "session-5h")["delete_time"] is not None
 
 
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("resources", "deactivate", "studio-a"),
+        ("resources", "update", "studio-a", "--inactive"),
+        ("event-types", "deactivate", "session-1h"),
+        ("event-types", "delete", "session-1h"),
+    ],
+    ids=" ".join,
+)
+def test_who_holds_is_shown_before_anything_is_switched_off(
+    desk: Desk, talk: Talk, command: tuple[str, ...]
+) -> None:
+    with running(desk, "hold", "studio-a", "2027-03-09T13:00", "--duration", "60") as hold:
+        hold.until(lambda line: line.startswith("Held as "))
+
+        code, screen = talk(*command, answer="n\n")
+
+    assert code == 1
+    assert "It has no upcoming booking." in screen
+    assert "1 person holds time of it right now." in screen
+    assert "Nothing was changed." in screen
+    assert desk.json(command[0], "show", command[2])["active"] is True
+
+
+def test_what_was_switched_off_is_switched_on_again(desk: Desk, talk: Talk) -> None:
+    code, screen = talk("resources", "deactivate", "studio-a", answer="y\n")
+
+    assert code == 0
+    assert "Switch resource studio-a off?" in screen
+    assert desk.json("resources", "show", "studio-a")["active"] is False
+    assert desk.json("resources", "activate", "studio-a")["active"] is True
+
+
 def test_without_a_terminal_a_deletion_needs_a_yes(desk: Desk) -> None:
     for command in (
         ("resources", "delete", "studio-a"),
+        ("resources", "deactivate", "studio-a"),
+        ("resources", "update", "studio-a", "--inactive"),
         ("event-types", "delete", "session"),
         ("schedules", "delete", "studio-hours"),
     ):
