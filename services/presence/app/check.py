@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from typing import NamedTuple
 
 from services.presence.app.port import HoldReader, HoldRules
-from services.presence.domain.hold import HoldRule, ResourceName
-from services.presence.domain.refusal import ResourceNotFound
+from services.presence.app.rule import rules_of
+from services.presence.domain.hold import ResourceName
 from services.presence.domain.taken import Booking, CountedHold, counted
 
 
@@ -52,18 +51,3 @@ class CheckHolds:
                     counting += (CountedHold(place, hold) for hold in holds)
             found.append(counting)
         return Checked(found, reading.time)
-
-
-async def rules_of(
-    rules: HoldRules, resources: Iterable[ResourceName]
-) -> dict[ResourceName, HoldRule]:
-    """Finds out how resources are held; one that is gone counts as exclusive to its end."""
-
-    async def ask(name: ResourceName) -> HoldRule:
-        try:
-            return (rules.known(*name) or await rules.ask(*name)).rule
-        except ResourceNotFound:
-            return HoldRule.EXCLUSIVE
-
-    names = list(resources)
-    return dict(zip(names, await asyncio.gather(*map(ask, names)), strict=True))

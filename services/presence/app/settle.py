@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from services.presence.app.check import rules_of
 from services.presence.app.port import HoldReader, HoldRules, HoldStore
+from services.presence.app.rule import rules_of
 from services.presence.domain.hold import ResourceName
 from services.presence.domain.taken import SettledTime, Settlement
 

@@ -166,6 +166,16 @@ async def test_who_comes_back_on_another_stream_learns_it(client: Client) -> Non
     assert await stream.say({"studio-a": (START, HOUR)}) == {"studio-a": "ENDED BOOKED"}
 
 
+async def test_a_stream_that_goes_on_elsewhere_learns_that_the_holder_left(client: Client) -> None:
+    session = new_session()
+    await client.heartbeat(session)
+    await client.leave(session)
+    stream = client.hold(session)
+
+    assert await stream.say({"studio-a": (START, HOUR)}, renew=True) == {"studio-a": "ENDED LEFT"}
+    assert await stream.say({"studio-a": (START, HOUR)}) == {"studio-a": "HELD"}
+
+
 async def test_other_time_may_be_held_at_once(client: Client) -> None:
     session = new_session()
     await client.heartbeat(session)
