@@ -114,6 +114,25 @@ def test_a_watch_is_drawn_with_a_hidden_cursor_that_comes_back(talk: Talk) -> No
     assert " 08:00-09:00  available" in _ESCAPE.sub("", plain)
 
 
+def test_a_watch_draws_who_holds_what_and_when_it_is_closed(desk: Desk, talk: Talk) -> None:
+    mine = ("--session", "the-session-of-one-person")
+    with (
+        running(desk, "hold", "studio-a", "2027-03-09T13:00", "--duration", "60") as other,
+        running(desk, "hold", "studio-a", "2027-03-09T15:00", "--duration", "60", *mine) as own,
+    ):
+        name = other.until(lambda line: line.startswith("Held as "))[8:14]
+        own.until(lambda line: line.startswith("Held as "))
+
+        _, screen = talk("watch", "studio-a", "2027-03-09", "--duration", "60", "--for", "1", *mine)
+
+    lines = _ESCAPE.sub("", screen).splitlines()
+    assert f" ▒ held by {name}  13:00-14:00" in lines
+    assert " ◆ held by you  15:00-16:00" in lines
+    assert "│····│▒▒▒▒│····│◆◆◆◆│····│····│····│····│····│····│────│────│" in lines
+    assert " █ booked   ▒ held   ◆ yours   · free   ─ closed" in lines
+    assert "times of Europe/Berlin, 13 available, 1 reserved" in "\n".join(lines)
+
+
 def test_a_terminal_that_knows_no_cursor_codes_gets_lines(talk: Talk) -> None:
     watch = ("watch", "studio-a", "2027-03-09", "--duration", "60", "--for", "0.1")
 

@@ -15,6 +15,7 @@ from holdfast.presence.v1 import presence_pb2
 from shared.client.client import Client
 from shared.client.day_merge import SlotState
 from shared.client.day_view import DayPicture, DayView
+from shared.client.hold import HoldState
 from shared.client.value import from_timestamp, to_date, to_duration, to_timestamp
 from tests.e2e.live.conftest import Holding, House
 
@@ -186,6 +187,28 @@ async def test_ten_viewers_of_three_lengths_cost_three_computations_and_one_subs
         assert house.open_streams("presence", "WatchPresence") == 1
         assert house.open_streams("availability", "WatchDays") == 1
         assert [len(reserved(picture)) for picture in pictures[:3]] == [1, 5, 5]
+
+
+async def test_a_lost_hold_is_told_to_its_holder_within_six_seconds(
+    viewer: Client, house: House, organization: str
+) -> None:
+    session = "a-session-of-two-programs"
+    async with (
+        viewer.hold("studio-a", ONE_O_CLOCK, HOUR, session=session) as left,
+        viewer.hold("studio-b", ONE_O_CLOCK, HOUR, session=session) as kept,
+    ):
+        await asyncio.wait_for(asyncio.gather(left.settled(), kept.settled()), 5)
+        async with Client(house.addresses, organization) as elsewhere:
+            await elsewhere.call(
+                elsewhere.presence.Leave,
+                presence_pb2.LeaveRequest(
+                    organization_id=organization, session=session, resource_id="studio-a"
+                ),
+            )
+        found = await asyncio.wait_for(left.ended(), 6)
+
+        assert (found.state, found.reason) == (HoldState.LOST, "LEFT")
+        assert kept.state is HoldState.HELD
 
 
 @pytest.mark.timeout(60)
