@@ -19,6 +19,7 @@ from services.availability.app.event_feed import EventFeed
 from services.availability.app.find_availability import FindAvailability
 from services.availability.app.find_slots import FindSlots
 from services.availability.app.get_booking import GetBooking
+from services.availability.app.hold_gate import HoldGate
 from services.availability.app.list_bookings import ListBookings
 from services.availability.app.list_history import ListHistory
 from services.availability.app.organization_index import OrganizationIndexes
@@ -50,6 +51,8 @@ from services.availability.storage.purge import keep_purging
 from services.availability.storage.writer import WriterTerms
 from services.availability.upstream.catalog import Catalog
 from services.availability.upstream.doorbell import Doorbell
+from services.availability.upstream.hold_metrics import HoldMetrics
+from services.availability.upstream.presence import NoPresence, Presence
 from shared.runtime.background import running
 from shared.runtime.server import Service, Servicer
 
@@ -110,6 +113,9 @@ async def wired(settings: AvailabilitySettings) -> AsyncIterator[Service]:
                 doorbell.ring(organization_id)
 
         terms = WriterTerms(most_waiting=settings.ledger_queue)
+        metrics = HoldMetrics()
+        presence = _presence(settings, metrics)
+        stack.push_async_callback(presence.close)
         ledger = PostgresLedger(database, noted, terms)
         stack.push_async_callback(ledger.close, _LAST_SECONDS)
         ending = EndOverdue(PostgresOverdue(database), ledger, settings.clock())
@@ -119,13 +125,22 @@ async def wired(settings: AvailabilitySettings) -> AsyncIterator[Service]:
             indexes.run(),
             events.run(),
             ending.keep_ending(),
+            presence.run(),
         ]
         if doorbell is not None:
             stack.push_async_callback(doorbell.close)
             tasks += [doorbell.keep_ringing(), doorbell.keep_listening(*_heard(feed, events))]
-        parts = _Parts(settings, database, catalog, feed, indexes, events, ledger)
+        gate = HoldGate(presence, feed)
+        parts = _Parts(settings, database, catalog, feed, indexes, events, gate, ledger)
         async with running(*tasks):
-            yield Service(NAME, _servicers(parts), ERRORS, _WRITES)
+            yield Service(NAME, _servicers(parts), ERRORS, _WRITES, metrics.collectors)
+
+
+def _presence(settings: AvailabilitySettings, metrics: HoldMetrics) -> Presence | NoPresence:
+    if not settings.presence_address:
+        return NoPresence(metrics)
+    budget = settings.hold_check_budget().total_seconds()
+    return Presence(settings.presence_address, metrics, budget_seconds=budget)
 
 
 def _heard(feed: DayFeed, events: EventFeed) -> tuple[Callable[[str], None], Callable[[], None]]:
@@ -149,6 +164,7 @@ class _Parts(NamedTuple):
     feed: DayFeed
     indexes: OrganizationIndexes
     events: EventFeed
+    gate: HoldGate
     ledger: Ledger
 
 
@@ -188,7 +204,7 @@ def _servicers(parts: _Parts) -> list[Servicer]:
 
 
 def _availability(parts: _Parts) -> AvailabilityServicer:
-    settings, database, catalog, feed, indexes, _, ledger = parts
+    settings, database, catalog, feed, indexes, _, _, ledger = parts
     clock = settings.clock()
     return AvailabilityServicer(
         find_slots=FindSlots(catalog, feed, PostgresBookings(database), clock),
@@ -203,7 +219,7 @@ def _availability(parts: _Parts) -> AvailabilityServicer:
 
 
 def _booking(parts: _Parts) -> BookingServicer:
-    settings, database, catalog, _, _, events, ledger = parts
+    settings, database, catalog, _, _, events, gate, ledger = parts
     clock, tokens = settings.clock(), settings.management_tokens()
     bookings, history = PostgresBookings(database), PostgresHistory(database)
     allowed = settings.administration
@@ -216,14 +232,14 @@ def _booking(parts: _Parts) -> BookingServicer:
         return transition.Transition(move, ledger, clock, tokens, answer)
 
     return BookingServicer(
-        book=Book(catalog, ledger, clock, tokens, answer, administration=allowed),
-        block=Block(catalog, bookings, ledger, clock, answer, administration=allowed),
+        book=Book(catalog, gate, ledger, clock, tokens, answer, administration=allowed),
+        block=Block(catalog, bookings, gate, ledger, clock, answer, administration=allowed),
         confirm=moving(transition.confirm),
         decline=moving(transition.decline),
         cancel=moving(transition.cancel),
         complete=moving(transition.complete),
         reschedule=Reschedule(
-            catalog, bookings, ledger, clock, tokens, answer, administration=allowed
+            catalog, bookings, gate, ledger, clock, tokens, answer, administration=allowed
         ),
         tokens=tokens,
         get=GetBooking(bookings, history, tokens.matches, clock),

@@ -38,6 +38,17 @@ class AvailabilitySettings(ServerSettings):
     catalog_timeout_seconds: float = Field(
         default=1.0, gt=0, le=60, description="how long an answer of the catalog is waited for"
     )
+    presence_address: str = Field(
+        default="",
+        description="host:port of presence, or another gRPC target; empty: bookings are not checked"
+        " against holds, and end none",
+    )
+    hold_check_milliseconds: float = Field(
+        default=50.0,
+        gt=0,
+        le=1_000,
+        description="how long a booking waits to be told what others hold; then it goes on without",
+    )
     redis_url: str | None = Field(
         default=None,
         description="redis://, rediss:// or unix:// of a Redis or Valkey through which servers tell"
@@ -90,6 +101,10 @@ class AvailabilitySettings(ServerSettings):
     def outbox_retention(self) -> timedelta:
         """How long events are kept."""
         return timedelta(hours=self.outbox_retention_hours)
+
+    def hold_check_budget(self) -> timedelta:
+        """How long a booking waits to be told what others hold."""
+        return timedelta(milliseconds=self.hold_check_milliseconds)
 
     def postgres_timeout(self) -> timedelta:
         """How long PostgreSQL may take."""

@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from prometheus_client import CollectorRegistry, start_http_server
+from prometheus_client.registry import Collector
 
 from shared.runtime.call import Bounds, Context
 from shared.runtime.clock import Clock
@@ -54,12 +55,14 @@ class Service:
         servicers: What is served.
         errors: The service's total table of failures.
         writes: Short names of the methods that change something.
+        metrics: What the service itself counts, for Prometheus.
     """
 
     name: str
     servicers: Sequence[Servicer]
     errors: ErrorTable
     writes: frozenset[str]
+    metrics: Sequence[Collector] = ()
 
 
 Wiring = Callable[[SettingsT], AbstractAsyncContextManager[Service]]
@@ -86,6 +89,8 @@ async def started(settings: SettingsT, wired: Wiring[SettingsT]) -> AsyncIterato
     _refuse_exposed_listeners(settings)
     async with wired(settings) as service:
         registry = CollectorRegistry()
+        for collector in service.metrics:
+            registry.register(collector)
         metrics = CallMetrics(registry)
         streams = Streams(
             limit=settings.max_concurrent_streams, errors=service.errors, metrics=metrics

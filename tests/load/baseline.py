@@ -16,7 +16,8 @@ import grpc
 from holdfast.availability.v1 import availability_pb2, booking_pb2
 from services.availability.app.book import Book
 from services.availability.app.find_slots import DaySlots
-from services.availability.app.port import Answered, Ledger
+from services.availability.app.hold_gate import HoldGate
+from services.availability.app.port import Answered, DayReader, Ledger
 from services.availability.domain.booking import Booking, Note
 from services.availability.domain.claim import DayState
 from services.availability.domain.request_key import RequestKey
@@ -24,6 +25,8 @@ from services.availability.rpc import booking_codec, codec
 from services.availability.rpc.errors import ERRORS
 from services.availability.settings import AvailabilitySettings
 from services.availability.upstream.catalog import Catalog
+from services.availability.upstream.hold_metrics import HoldMetrics
+from services.availability.upstream.presence import NoPresence
 from shared.runtime.call import Context
 from shared.runtime.server import Service, Servicer
 from shared.slots.engine import days_needed, free_starts
@@ -113,8 +116,10 @@ def bookings_in(settings: AvailabilitySettings, catalog: Catalog, store: Store) 
     tokens = settings.management_tokens()
     # Of its ledger, this use case asks no more than a store has.
     ledger = cast("Ledger", store)
+    # Days are read of what is held only, and here nothing is.
+    gate = HoldGate(NoPresence(HoldMetrics()), cast("DayReader", store))
     book = Book(
-        catalog, ledger, settings.clock(), tokens, booking_codec.answer, administration=False
+        catalog, gate, ledger, settings.clock(), tokens, booking_codec.answer, administration=False
     )
 
     async def create_booking(request: booking_pb2.CreateBookingRequest, context: Context) -> bytes:

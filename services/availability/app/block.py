@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
+from services.availability.app.hold_gate import HoldGate
 from services.availability.app.port import Ledger, Offerings, OverlapReader
 from services.availability.app.replay import former_answer
 from services.availability.domain.booking import (
@@ -46,6 +47,7 @@ class Block:
         self,
         resources: Offerings,
         overlaps: OverlapReader,
+        gate: HoldGate,
         ledger: Ledger,
         clock: Clock,
         encode: Callable[[Booking], bytes],
@@ -54,6 +56,7 @@ class Block:
     ) -> None:
         self._resources = resources
         self._overlaps = overlaps
+        self._gate = gate
         self._ledger = ledger
         self._clock = clock
         self._encode = encode
@@ -82,6 +85,9 @@ class Block:
                 key.organization_id, item.resource_id, item.occupancy, _TOLD
             )
             raise SlotUnavailable(refusal.resource_id, refusal.quanta, found) from None
+        if not made.is_replay:
+            # Nobody's holds are in the way of whoever takes time out of use: they end with it.
+            self._gate.settle(key.organization_id, "", block.items, is_block=True)
         return made.answer
 
     async def _judged(self, organization_id: str, closure: Closure) -> Booking:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
+from services.availability.app.hold_gate import HoldGate
 from services.availability.app.port import Ledger, Offerings
 from services.availability.app.replay import former_answer
 from services.availability.domain.admission import Wanted, admit
@@ -35,6 +36,7 @@ class Order:
         booking_id: Empty for a generated one.
         provisional: How long the booking waits to be confirmed; None where it need not.
         note: Who books, and why where rules of the schedule are overridden.
+        session: The secret of the session whose holds are the booker's own; empty for none.
     """
 
     organization_id: str
@@ -48,6 +50,7 @@ class Order:
     time_zone: str
     provisional: timedelta | None
     note: Note
+    session: str = field(default="", repr=False)
 
 
 class Made(NamedTuple):
@@ -63,6 +66,7 @@ class Book:
     def __init__(
         self,
         offerings: Offerings,
+        gate: HoldGate,
         ledger: Ledger,
         clock: Clock,
         tokens: ManagementTokens,
@@ -71,6 +75,7 @@ class Book:
         administration: bool,
     ) -> None:
         self._offerings = offerings
+        self._gate = gate
         self._ledger = ledger
         self._clock = clock
         self._tokens = tokens
@@ -90,7 +95,10 @@ class Book:
         answer, is_replay = await self._ledger.create(
             key, booking, order.note, self._encode, is_named=bool(order.booking_id)
         )
-        return Made(answer, None if is_replay else token)
+        if is_replay:
+            return Made(answer, None)
+        self._gate.settle(order.organization_id, order.session, booking.items)
+        return Made(answer, token)
 
     async def _judged(self, order: Order) -> tuple[Booking, str]:
         if order.note.is_override and not self._administration:
@@ -102,6 +110,7 @@ class Book:
         units = [item.units for item in order.items]
         wanted = Wanted(order.start, order.duration, order.location, order.note.is_override)
         items = admit(offerings, units, wanted, now)
+        await self._gate.require_unheld(order.organization_id, order.session, items)
         return self._booking(order, offerings[0], items, now)
 
     def _booking(

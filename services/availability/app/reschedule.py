@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from services.availability.app.book import offered
+from services.availability.app.hold_gate import HoldGate
 from services.availability.app.port import BookingReader, Ledger, Offerings
 from services.availability.app.replay import former_answer
 from services.availability.app.transition import require_token
@@ -30,6 +31,7 @@ class NewTime:
     duration: timedelta | None
     note: Note
     token: str
+    session: str = field(default="", repr=False)
 
 
 class Reschedule:
@@ -39,6 +41,7 @@ class Reschedule:
         self,
         offerings: Offerings,
         bookings: BookingReader,
+        gate: HoldGate,
         ledger: Ledger,
         clock: Clock,
         tokens: ManagementTokens,
@@ -48,6 +51,7 @@ class Reschedule:
     ) -> None:
         self._offerings = offerings
         self._bookings = bookings
+        self._gate = gate
         self._ledger = ledger
         self._clock = clock
         self._tokens = tokens
@@ -63,17 +67,23 @@ class Reschedule:
             Failure: Any refusal of the offerings or of the ledger; nothing was written.
         """
         try:
-            offerings = await self._offered(key.organization_id, to)
+            offerings = await self._judged(key.organization_id, to)
         except Failure as refusal:
             return await former_answer(self._ledger, key, refusal)
 
+        moved: Booking | None = None
+
         def decide(booking: Booking) -> Change:
+            nonlocal moved
             moved = self._moved(booking, offerings, to)
             return Change(moved, Event.RESCHEDULED, to.note, self._encode(moved))
 
-        return await self._ledger.change(key.organization_id, key, to.booking_id, decide)
+        answer = await self._ledger.change(key.organization_id, key, to.booking_id, decide)
+        if moved is not None:  # of a replay, nothing was decided
+            self._gate.settle(key.organization_id, to.session, moved.items)
+        return answer
 
-    async def _offered(self, organization_id: str, to: NewTime) -> Sequence[Offering]:
+    async def _judged(self, organization_id: str, to: NewTime) -> Sequence[Offering]:
         if to.note.is_override and not self._administration:
             raise NotAllowed
         booking = await self._bookings.get(organization_id, to.booking_id)
@@ -81,7 +91,13 @@ class Reschedule:
             raise NotFound(Kind.BOOKING, to.booking_id)
         require_token(self._tokens, booking, to.token)
         booking.require_movable(self._clock.now())
-        return await offered(self._offerings, organization_id, booking.event_type_id, booking.items)
+        offerings = await offered(
+            self._offerings, organization_id, booking.event_type_id, booking.items
+        )
+        moved = self._moved(booking, offerings, to)
+        kept = {item.resource_id: item.occupancy for item in booking.items}
+        await self._gate.require_unheld(organization_id, to.session, moved.items, kept)
+        return offerings
 
     def _moved(self, booking: Booking, offerings: Sequence[Offering], to: NewTime) -> Booking:
         require_token(self._tokens, booking, to.token)

@@ -160,13 +160,21 @@ class SlotUnavailable(Failure):
         if self.booking_ids:
             found["bookings"] = ",".join(self.booking_ids[:_BOOKINGS_TOLD])
             room -= len(found["bookings"])
-        for told, (day, quanta) in enumerate(self.quanta.items()):
-            text = ",".join(map(str, quanta))
-            room -= len(text) + _ROOM_PER_DATE
-            if room < 0:
-                return found | {"more_dates": str(len(self.quanta) - told)}
-            found[f"quanta.{day}"] = text
-        return found
+        return found | _told(self.quanta, room)
+
+
+class SlotHeld(Failure):
+    """Other sessions hold so much of the time that too little is left."""
+
+    def __init__(self, resource_id: str, quanta: Mapping[date, Sequence[int]]) -> None:
+        super().__init__(f"others are choosing some of this time of resource {resource_id}")
+        self.resource_id = resource_id
+        self.quanta = quanta
+
+    @property
+    def metadata(self) -> Mapping[str, str]:
+        """The held quanta by UTC date, as many dates as an answer's trailer has room for."""
+        return {"resource_id": self.resource_id} | _told(self.quanta, _ROOM_FOR_QUANTA)
 
 
 class InvalidState(Failure):
@@ -239,6 +247,17 @@ class Contended(Failure):
 
     def __init__(self) -> None:
         super().__init__("others keep changing the same time: try the whole call again")
+
+
+def _told(quanta: Mapping[date, Sequence[int]], room: int) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for told, (day, indexes) in enumerate(quanta.items()):
+        text = ",".join(map(str, indexes))
+        room -= len(text) + _ROOM_PER_DATE
+        if room < 0:
+            return found | {"more_dates": str(len(quanta) - told)}
+        found[f"quanta.{day}"] = text
+    return found
 
 
 def _spoken(kind: Kind) -> str:

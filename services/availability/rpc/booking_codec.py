@@ -24,7 +24,14 @@ from services.availability.domain.booking import (
 from services.availability.domain.management_token import FIRST_VERSION, ManagementTokens
 from services.availability.domain.request_key import RequestKey
 from services.availability.rpc.codec import SHORTEST, optional_zone, require_quarter_hour, units
-from services.availability.rpc.request import LONGEST_REASON, note, override_note, request_key
+from services.availability.rpc.request import (
+    LONGEST_REASON,
+    NO_CONTENT,
+    note,
+    override_note,
+    request_key,
+    session,
+)
 from shared.runtime.check import FieldCheck
 from shared.runtime.wire import bytes_field
 from shared.slots.quantum import SECONDS_PER_QUANTUM
@@ -36,6 +43,8 @@ _LONGEST_EMAIL: Final = 254
 _LONGEST_LOCATION: Final = 200
 _LONGEST_TOKEN: Final = 128
 _MOST_ITEMS: Final = 10
+# A retry may come from another session, and is the same booking all the same.
+_WITHOUT_SESSION: Final = (*NO_CONTENT, "session")
 _BOOKING_FIELD: Final = pb.CreateBookingResponse.BOOKING_FIELD_NUMBER
 _TOKEN_FIELD: Final = pb.CreateBookingResponse.MANAGEMENT_TOKEN_FIELD_NUMBER
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -59,7 +68,7 @@ def order(request: pb.CreateBookingRequest) -> tuple[RequestKey, Order]:
         OffGrid: The start is not a quarter hour.
     """
     check = FieldCheck()
-    key = request_key(check, request, "CreateBooking")
+    key = request_key(check, request, "CreateBooking", leaving_out=_WITHOUT_SESSION)
     booking_id = check.optional_identifier("booking_id", request.booking_id)
     items = _items(check, request)
     event_type_id = check.identifier("event_type_id", request.event_type_id)
@@ -78,6 +87,7 @@ def order(request: pb.CreateBookingRequest) -> tuple[RequestKey, Order]:
             maximum=LONGEST_PROVISIONAL,
         )
     noted = override_note(check, request, "", booker.booker_id)
+    held_by = session(check, request)
     check.done()
     require_quarter_hour("start_time", start)
     return key, Order(
@@ -92,6 +102,7 @@ def order(request: pb.CreateBookingRequest) -> tuple[RequestKey, Order]:
         time_zone=request.time_zone,
         provisional=provisional,
         note=noted,
+        session=held_by,
     )
 
 
@@ -151,7 +162,7 @@ def new_time(request: pb.RescheduleBookingRequest) -> tuple[RequestKey, NewTime]
         OffGrid: The start is not a quarter hour.
     """
     check = FieldCheck()
-    key = request_key(check, request, "RescheduleBooking")
+    key = request_key(check, request, "RescheduleBooking", leaving_out=_WITHOUT_SESSION)
     check.identifier("booking_id", request.booking_id)
     start = check.instant("start_time", request, "start_time")
     duration = None
@@ -162,10 +173,16 @@ def new_time(request: pb.RescheduleBookingRequest) -> tuple[RequestKey, NewTime]
     check.text("reason", request.reason, maximum=LONGEST_REASON)
     noted = override_note(check, request, request.reason, "")
     token = management_token(check, request)
+    held_by = session(check, request)
     check.done()
     require_quarter_hour("start_time", start)
     return key, NewTime(
-        booking_id=request.booking_id, start=start, duration=duration, note=noted, token=token
+        booking_id=request.booking_id,
+        start=start,
+        duration=duration,
+        note=noted,
+        token=token,
+        session=held_by,
     )
 
 

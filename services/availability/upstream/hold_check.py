@@ -1,0 +1,237 @@
+"""Asks presence what others hold, for many bookings at once and for a moment only.
+
+While a question of an organization is on its way, further bookings wait; the next question takes
+them all. So a lone booking is asked about at once, and under load one call serves many.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from contextvars import Context
+from dataclasses import dataclass
+from typing import Any, Final
+
+import grpc
+
+from holdfast.presence.v1 import hold_check_pb2 as pb
+from services.availability.app.hold_gate import CountedHold
+from services.availability.domain.booking import BookingItem
+from services.availability.upstream.hold_metrics import HoldMetrics
+from services.availability.upstream.outage import Outage
+from services.availability.upstream.store_clock import StoreClock
+from shared.slots.held import HeldUnits
+
+Ask = Callable[..., Awaitable[pb.CheckHoldsResponse]]
+"""CheckHolds of a stub."""
+
+MOST_CHECKS: Final = 256
+"""In one question."""
+
+_MOST_TIMEOUTS: Final = 5
+_PAUSE_SECONDS: Final = 1.0
+# Checks that are due within this time are given up together.
+_TOGETHER_SECONDS: Final = 0.004
+
+_NOTHING: Final[Sequence[CountedHold]] = ()
+
+
+@dataclass(slots=True, eq=False)
+class _Check:
+    """A booking that waits for what is held; ``deadline`` by the loop's clock."""
+
+    session: str
+    items: Sequence[BookingItem]
+    answer: asyncio.Future[Sequence[CountedHold]]
+    deadline: float
+
+
+class HoldChecks:
+    """What others hold of bookings' time. Belongs to one event loop.
+
+    A booking waits for its answer for the budget at most, and then goes on without. After a few
+    questions in a row to which no answer came in time, none is asked for a second; then one
+    without an answer is enough for the next pause.
+    """
+
+    def __init__(
+        self,
+        ask: Ask,
+        clock: StoreClock,
+        metrics: HoldMetrics,
+        outage: Outage,
+        *,
+        budget_seconds: float,
+    ) -> None:
+        self._ask = ask
+        self._clock = clock
+        self._metrics = metrics
+        self._outage = outage
+        self._budget_seconds = budget_seconds
+        self._waiting: dict[str, list[_Check]] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._timeouts = 0
+        self._resumes_at = 0.0
+
+    async def counted(
+        self, organization_id: str, session: str, items: Sequence[BookingItem]
+    ) -> Sequence[CountedHold]:
+        """Returns the holds that count against a booking; none where that is not told in time."""
+        loop = asyncio.get_running_loop()
+        now = loop.time()
+        if now < self._resumes_at:
+            self._metrics.paused.inc()
+            return _NOTHING
+        check = _Check(session, items, loop.create_future(), now + self._budget_seconds)
+        waiting = self._waiting.get(organization_id)
+        if waiting is None:
+            self._begin(organization_id, check)
+        else:
+            waiting.append(check)
+        return await check.answer
+
+    async def close(self) -> None:
+        """Ends the questions on their way; whoever waits goes on."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def _begin(self, organization_id: str, check: _Check) -> None:
+        self._waiting[organization_id] = [check]
+        # In no caller's context: a question is not bounded by one caller's deadline.
+        task = asyncio.create_task(self._serve(organization_id), context=Context())
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _serve(self, organization_id: str) -> None:
+        waiting = self._waiting[organization_id]
+        try:
+            while waiting:
+                checks = waiting[:MOST_CHECKS]
+                del waiting[:MOST_CHECKS]
+                await self._exchange(organization_id, checks)
+        finally:
+            del self._waiting[organization_id]
+            _answer_all(waiting)
+
+    async def _exchange(self, organization_id: str, checks: Sequence[_Check]) -> None:
+        checks = [check for check in checks if not check.answer.done()]  # whose caller stayed
+        if not checks:
+            return
+        loop = asyncio.get_running_loop()
+        request = _request(organization_id, checks)
+        patience = _Patience(loop, checks)
+        try:
+            answer = await self._ask(request, timeout=max(0.001, checks[-1].deadline - loop.time()))
+        except grpc.aio.AioRpcError as error:
+            self._go_on(checks, error.code(), error.code().name)
+        else:
+            received_at = time.monotonic()
+            if len(answer.results) == len(checks):
+                self._note(answer, received_at)
+                told = zip(checks, answer.results, strict=True)
+                self._metrics.answered.inc(sum(_answer(check, result) for check, result in told))
+            else:
+                self._go_on(checks, grpc.StatusCode.INTERNAL, "not every check was answered")
+        finally:
+            patience.end()
+            if patience.given_up:
+                self._metrics.timeout.inc(patience.given_up)
+            _answer_all(checks)
+
+    def _note(self, answer: pb.CheckHoldsResponse, received_at: float) -> None:
+        self._timeouts = 0
+        self._resumes_at = 0.0
+        self._outage.ends()
+        self._clock.learn(answer.store_time.ToMicroseconds(), received_at)
+
+    def _go_on(self, checks: Sequence[_Check], code: grpc.StatusCode, cause: str) -> None:
+        """Lets bookings past unchecked."""
+        count = _answer_all(checks)
+        self._outage.begins(cause)
+        if code is grpc.StatusCode.DEADLINE_EXCEEDED:
+            self._metrics.timeout.inc(count)
+            self._timeouts += 1
+            if self._timeouts >= _MOST_TIMEOUTS:
+                self._resumes_at = asyncio.get_running_loop().time() + _PAUSE_SECONDS
+        elif code is grpc.StatusCode.UNAVAILABLE:
+            self._metrics.unavailable.inc(count)
+        else:
+            self._metrics.refused.inc(count)
+
+
+class _Patience:
+    """Gives up each of some checks, ordered by deadline, when its time is over."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, checks: Sequence[_Check]) -> None:
+        self._loop = loop
+        self._checks = checks
+        self._next = 0
+        self.given_up = 0
+        # The last ones' time ends with the question itself: most often that is all of them.
+        self._timer: asyncio.TimerHandle | None = None
+        self._arm()
+
+    def end(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+
+    def _arm(self) -> None:
+        first = self._checks[self._next].deadline
+        if first < self._checks[-1].deadline - _TOGETHER_SECONDS:
+            self._timer = self._loop.call_at(first, self._give_up)
+
+    def _give_up(self) -> None:
+        due = self._loop.time() + _TOGETHER_SECONDS
+        while self._checks[self._next].deadline <= due:
+            self.given_up += _answer_all([self._checks[self._next]])
+            self._next += 1
+            if self._next == len(self._checks):
+                return
+        self._arm()
+
+
+def _request(organization_id: str, checks: Sequence[_Check]) -> pb.CheckHoldsRequest:
+    request = pb.CheckHoldsRequest(organization_id=organization_id)
+    # Adding to a message in place is cheaper than building its parts and copying them.
+    add = request.checks.add
+    for check in checks:
+        asked: Any = add(session=check.session)
+        for item in check.items:
+            span = item.occupancy
+            asked.items.add(
+                resource_id=item.resource_id,
+                first_quantum=span.first,
+                stop_quantum=span.stop,
+                units=item.units,
+            )
+    return request
+
+
+def _answer(check: _Check, result: pb.HoldCheckResult) -> bool:
+    """Tells a check what was found, if its caller still waits."""
+    if check.answer.done():
+        return False
+    holds = result.holds
+    if holds:
+        check.answer.set_result(
+            [
+                CountedHold(
+                    hold.item,
+                    HeldUnits(hold.first_quantum, hold.stop_quantum, max(hold.units, 1)),
+                )
+                for hold in holds
+            ]
+        )
+    else:
+        check.answer.set_result(_NOTHING)
+    return True
+
+
+def _answer_all(checks: Sequence[_Check]) -> int:
+    """Lets those go on that still wait; returns how many there were."""
+    waiting = [check for check in checks if not check.answer.done()]
+    for check in waiting:
+        check.answer.set_result(_NOTHING)
+    return len(waiting)
