@@ -174,6 +174,7 @@ class Client(Caller):
         duration: timedelta,
         *,
         time_zone: str = "",
+        units: int = 1,
     ) -> MonthView:
         """Follows which dates, ``first`` to ``last``, have a free start; otherwise as a day view.
 
@@ -182,7 +183,7 @@ class Client(Caller):
         """
         from shared.client.month_view import MonthQuestion, MonthView  # noqa: PLC0415  # as above
 
-        asked = MonthQuestion(resource_id, event_type_id, first, last, duration, time_zone)
+        asked = MonthQuestion(resource_id, event_type_id, first, last, duration, time_zone, units)
         return MonthView(self.live, asked)
 
     def watch_presence(

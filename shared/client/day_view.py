@@ -7,7 +7,7 @@ from bisect import bisect_left
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from operator import attrgetter
 from types import TracebackType
 from typing import TYPE_CHECKING, Final, Self
@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final, Self
 from shared.client.day_merge import ViewSlot, merge
 from shared.client.days_fold import DayKey, DayState
 from shared.client.live_hold import LiveHold
+from shared.client.selection import OFFERED, Verdict
 from shared.client.slot_source import SlotAnswer, SlotQuestion, SlotSource
 from shared.slots.quantum import QUANTA_PER_DAY, Span, day_number
 
@@ -31,7 +32,8 @@ class DayPicture:
     """What there is to see at one moment.
 
     Attributes:
-        slots: Every start of the length, available or reserved, by time.
+        slots: Every start of the length, available or reserved, by time; none while the choice
+            is withdrawn.
         holds: Live holds of the resource on the UTC days that the date and its starts touch,
             others' and one's own, by time.
         days: The taken quanta of those days.
@@ -40,6 +42,8 @@ class DayPicture:
         is_stale: Whether something may have changed that could not be told yet: a stream is
             broken, or the starts could not be asked for again after a booking.
         capacity: How many units of the resource there are; None while that is not known.
+        offer: What has become of the choice of resource, event type and length, and why: the
+            catalog may withdraw it, and offer it again.
     """
 
     slots: tuple[ViewSlot, ...]
@@ -49,13 +53,16 @@ class DayPicture:
     holder_id: str
     is_stale: bool
     capacity: int | None = None
+    offer: Verdict = OFFERED
 
 
 class DayView:
     """A live day: ``async with client.day_view(...) as view: async for picture in view: ...``.
 
-    Entering asks for the free starts once and subscribes to bookings and holds. A hold changes
-    the picture without any call; a booking on these days causes one. Views of one client share
+    Entering asks for the free starts once and subscribes to bookings, holds and the catalog. A hold
+    changes the picture without any call; a booking on these days causes one, and so does a change
+    of hours, buffers or other rules. A choice that the catalog withdraws is told as such, at once.
+    Views of one client share
     calls and subscriptions. The last picture stays while something is asked again or a stream is
     resumed. Belongs to one event loop; one reader iterates.
     """
@@ -78,15 +85,25 @@ class DayView:
         holds = tuple(hold for hold in known if hold.span.overlaps(shown))
         own = self._live.holder_id(self._session)
         days = source.days.state.days
-        merged = merge(answer.slots, holds, own, stock=found.stock, taken=found.taken)
+        basis, offer = source.offers.basis, source.offers.verdict
+        resource = basis.resource if basis else None
+        counted, stock = holds, found.stock
+        if resource is not None:
+            # Advice keeps nobody from booking.
+            counted = () if resource.is_advisory and not resource.is_pool else holds
+            stock = stock._replace(is_pool=resource.is_pool)
+        merged: Sequence[ViewSlot] = ()
+        if offer.is_offered:
+            merged = merge(answer.slots, counted, own, stock=stock, taken=found.taken)
         return DayPicture(
             tuple(merged[self._passed(merged) :]),
             holds,
             {key: state for key, state in days.items() if key.date in answer.dates},
             answer.time_zone,
             own,
-            source.is_stale or source.days.is_stale or source.presence.is_stale,
+            source.is_late,
             found.capacity,
+            offer,
         )
 
     def refresh(self) -> None:
@@ -115,8 +132,7 @@ class DayView:
         Whoever takes them slowly misses pictures, never the newest.
 
         Raises:
-            HoldfastError: The starts can no longer be told: the resource or event type is gone,
-                say.
+            HoldfastError: The starts can no longer be told.
         """
         shown: DayPicture | None = None
         while True:
@@ -152,7 +168,10 @@ class DayView:
 
     def _earliest(self) -> datetime:
         """Returns the first moment at which a booking may still start."""
-        return self._live.client.now()
+        basis = self._source.offers.basis
+        event_type = basis.event_type if basis else None
+        notice = event_type.rules.minimum_notice if event_type else timedelta()
+        return self._live.client.now() + notice
 
     async def _begin(self) -> None:
         enter = self._stack.enter_async_context

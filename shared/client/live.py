@@ -38,8 +38,24 @@ class Live(Generic[StateT]):
         failure: Why the watch ended, when it did.
     """
 
-    def __init__(self, following: Following[Any, Any], fold: Fold[StateT], state: StateT) -> None:
+    def __init__(
+        self,
+        following: Following[Any, Any],
+        fold: Fold[StateT],
+        state: StateT,
+        *,
+        broken: Callable[[], None] | None = None,
+    ) -> None:
+        """Begins to follow.
+
+        Args:
+            following: The watch.
+            fold: Takes in a message.
+            state: Before the first.
+            broken: Called whenever the stream broke, before another one is tried.
+        """
         self.state = state
+        self._broken = broken
         self.resets = 0
         self.is_stale = True
         self.failure: Exception | None = None
@@ -86,6 +102,8 @@ class Live(Generic[StateT]):
         is_broken = isinstance(message, HoldfastError)
         was_stale, self.is_stale = self.is_stale, is_broken
         told: Told | None = None
+        if is_broken and self._broken is not None:
+            self._broken()
         if not is_broken:
             self.state, told = self._fold(self.state, message)
             self.resets += is_anew or (told is not None and told.kind is WatchKind.RESET)

@@ -13,14 +13,18 @@ from typing import TYPE_CHECKING, Any, Final
 
 from holdfast.availability.v1.availability_pb2 import WatchDaysRequest
 from holdfast.availability.v1.booking_pb2 import WatchBookingsRequest
+from holdfast.catalog.v1.watch_pb2 import WatchCatalogRequest
 from holdfast.presence.v1.presence_pb2 import WatchPresenceRequest
-from shared.client import days_fold, presence_fold
+from shared.catalog.fold import CatalogFold
+from shared.catalog.state import CatalogState
+from shared.client import days_fold, offer_watch, presence_fold
 from shared.client.booking_watch import BookingsEvent, booking_events
 from shared.client.days_fold import DaysEvent, DaysState
 from shared.client.follow import Following
 from shared.client.hold import Hold, HoldTime, check_time, check_units
 from shared.client.hold_keeper import HoldKeeper
 from shared.client.live import Live, Shared
+from shared.client.offer_watch import LiveCatalog
 from shared.client.presence_fold import PresenceEvent, PresenceState
 from shared.client.slot_source import SlotQuestion, SlotSource
 from shared.client.value import to_date
@@ -45,6 +49,7 @@ class LiveClient:
         self._slots: Shared[SlotSource] = Shared()
         self._days: Shared[Live[DaysState]] = Shared()
         self._presence: Shared[Live[PresenceState]] = Shared()
+        self._catalogs: Shared[LiveCatalog] = Shared()
         self._listeners: set[Callable[[], None]] = set()
 
     def holder_id(self, session: str | None = None) -> str:
@@ -180,6 +185,22 @@ class LiveClient:
                 DaysState(),
             ),
         )
+
+    @asynccontextmanager
+    async def live_catalog(self) -> AsyncIterator[LiveCatalog | None]:
+        """The one watch of the catalog; None where it is not known where that is."""
+        if "catalog" not in self.client.addresses:
+            yield None
+            return
+
+        def watch() -> LiveCatalog:
+            state = CatalogFold(CatalogState)
+            wanted = WatchCatalogRequest(organization_id=self.client.organization_id)
+            following = Following(self.client.catalog.WatchCatalog, wanted, patience_seconds=None)
+            return Live(following, offer_watch.fold, state, broken=state.break_off)
+
+        async with self._catalogs.use("", watch) as catalog:
+            yield catalog
 
     def shared_slots(self, question: SlotQuestion) -> AbstractAsyncContextManager[SlotSource]:
         """The one source of these free starts."""

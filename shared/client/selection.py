@@ -13,12 +13,15 @@ from typing import TYPE_CHECKING, Final
 
 import grpc
 
-from holdfast.catalog.v1.event_type_pb2 import EventType
 from holdfast.catalog.v1.offering_pb2 import GetOfferingRequest, Offering
+from shared.catalog.rule import read_rules
+from shared.catalog.state import Hours, OfferBasis, read_event_type, read_resource
 from shared.client.failure import HoldfastError
 
-if TYPE_CHECKING:  # the client is asked, not made
+if TYPE_CHECKING:  # the client is asked, not made; only shapes
+    from holdfast.catalog.v1.event_type_pb2 import EventType
     from shared.client.client import Client
+    from shared.slots.rule import BookingRules
 
 _EVENT_TYPE: Final = "event_type"
 
@@ -72,9 +75,14 @@ class Verdict:
     shortest: timedelta | None = None
     longest: timedelta | None = None
 
+    @property
+    def is_offered(self) -> bool:
+        """Whether it can be booked as before."""
+        return self.state is SelectionState.VALID
 
+
+OFFERED: Final = Verdict(SelectionState.VALID, NextStep.KEEP)
 _STEPS: Final = {
-    SelectionState.VALID: NextStep.KEEP,
     SelectionState.RESOURCE_DELETED: NextStep.CHOOSE_RESOURCE,
     SelectionState.EVENT_TYPE_DELETED: NextStep.CHOOSE_EVENT_TYPE,
     SelectionState.RESOURCE_INACTIVE: NextStep.CHOOSE_RESOURCE,
@@ -104,15 +112,19 @@ async def check_selection(client: Client, selection: Selection) -> Verdict:
 
 def judge(selection: Selection, offering: Offering) -> Verdict:
     """Returns what an offering of the chosen resource and event type makes of a choice. Pure."""
-    if not offering.resource.active:
-        return _verdict(SelectionState.RESOURCE_INACTIVE)
-    if not offering.event_type.active:
-        return _verdict(SelectionState.EVENT_TYPE_INACTIVE)
-    if not offering.linked:
-        return _verdict(SelectionState.UNLINKED)
-    if not offers(offering.event_type, selection.duration):
-        return _other_duration(offering.event_type)
-    return _verdict(SelectionState.VALID)
+    resource, event_type = read_resource(offering.resource), read_event_type(offering.event_type)
+    basis = OfferBasis(resource, event_type, offering.linked, Hours(None, 0))
+    return judge_basis(selection.duration, basis)
+
+
+def judge_basis(duration: timedelta, basis: OfferBasis) -> Verdict:
+    """Returns what the catalog's state makes of a chosen length. Pure."""
+    state, event_type = _state(basis), basis.event_type
+    if event_type is None or state is not SelectionState.VALID:
+        return _verdict(state)
+    if not event_type.rules.offers(duration):
+        return _other_duration(event_type.rules)
+    return OFFERED
 
 
 def judge_missing(failure: HoldfastError) -> Verdict:
@@ -128,25 +140,54 @@ def judge_missing(failure: HoldfastError) -> Verdict:
     return _verdict(SelectionState.RESOURCE_DELETED)
 
 
+def judge_refusal(failure: HoldfastError) -> Verdict | None:
+    """Returns what availability's refusal makes of a choice; None if it is about no choice. Pure.
+
+    Which lengths are on offer in place of the chosen one, it does not tell.
+    """
+    if not failure.is_answer:
+        return None
+    if failure.code is grpc.StatusCode.NOT_FOUND:
+        return judge_missing(failure)
+    if failure.reason == "INACTIVE":
+        is_event_type = failure.metadata.get("kind") == _EVENT_TYPE
+        return _verdict(
+            SelectionState.EVENT_TYPE_INACTIVE
+            if is_event_type
+            else SelectionState.RESOURCE_INACTIVE
+        )
+    if failure.reason == "NOT_LINKED":
+        return _verdict(SelectionState.UNLINKED)
+    if failure.reason == "DURATION_NOT_OFFERED":
+        return Verdict(SelectionState.DURATION_GONE, NextStep.CHOOSE_DURATION)
+    return None
+
+
 def offers(event_type: EventType, duration: timedelta) -> bool:
     """Returns whether an event type offers a length. Pure."""
-    if not event_type.HasField("flexible_duration"):
-        return any(option.ToTimedelta() == duration for option in event_type.duration_options)
-    flexible = event_type.flexible_duration
-    shortest, step = flexible.minimum.ToTimedelta(), flexible.step.ToTimedelta()
-    within = shortest <= duration <= flexible.maximum.ToTimedelta()
-    return within and (duration - shortest) % step == timedelta(0)
+    return read_rules(event_type).offers(duration)
+
+
+def _state(basis: OfferBasis) -> SelectionState:
+    resource, event_type = basis.resource, basis.event_type
+    if resource is None:
+        return SelectionState.RESOURCE_DELETED
+    if event_type is None:
+        return SelectionState.EVENT_TYPE_DELETED
+    if not resource.is_active:
+        return SelectionState.RESOURCE_INACTIVE
+    if not event_type.is_active:
+        return SelectionState.EVENT_TYPE_INACTIVE
+    return SelectionState.VALID if basis.is_linked else SelectionState.UNLINKED
 
 
 def _verdict(state: SelectionState) -> Verdict:
     return Verdict(state, _STEPS[state])
 
 
-def _other_duration(event_type: EventType) -> Verdict:
+def _other_duration(rules: BookingRules) -> Verdict:
     state, step = SelectionState.DURATION_GONE, NextStep.CHOOSE_DURATION
-    if event_type.HasField("flexible_duration"):
-        flexible = event_type.flexible_duration
-        bounds = flexible.minimum.ToTimedelta(), flexible.maximum.ToTimedelta()
-        return Verdict(state, step, (), *bounds)
-    durations = tuple(sorted(option.ToTimedelta() for option in event_type.duration_options))
+    if rules.flexible is not None:
+        return Verdict(state, step, (), rules.flexible.minimum, rules.flexible.maximum)
+    durations = rules.durations
     return Verdict(state, step, durations, durations[0], durations[-1])

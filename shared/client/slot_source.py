@@ -18,7 +18,9 @@ from shared.client.day_stock import DayStock, day_stock
 from shared.client.days_fold import DayKey, DaysState
 from shared.client.failure import HoldfastError
 from shared.client.live import Live
+from shared.client.offer_watch import OfferWatch, watched_offer
 from shared.client.presence_fold import PresenceState
+from shared.client.selection import Selection
 from shared.client.value import from_date, from_timestamp, to_date, to_duration
 from shared.slots.quantum import Span, covering
 from shared.slots.zone import UnknownZone, zone
@@ -33,6 +35,8 @@ _LONGEST_WAIT_SECONDS: Final = 2.0
 _PATIENCE_SECONDS: Final = 2.0
 # Sooner nobody minds: what was booked meanwhile is known, and taken out of the picture.
 _SOON_SECONDS: Final = 0.5
+# By then every availability has heard of what the catalog told.
+SETTLED_SECONDS: Final = 1.05
 # Of two machines whose clocks are set right.
 _CLOCKS_DIFFER: Final = timedelta(minutes=1)
 PASSING: Final = frozenset(
@@ -42,7 +46,7 @@ PASSING: Final = frozenset(
         grpc.StatusCode.DEADLINE_EXCEEDED,
     }
 )
-"""What may pass by itself: everything else ends a view."""
+"""What may pass by itself: everything else ends a view, unless it withdraws what was chosen."""
 
 
 class SlotQuestion(NamedTuple):
@@ -74,15 +78,17 @@ class SlotAnswer:
 
 
 class SlotSource:
-    """Asks GetDaySlots once, then once more for each change of the days it read.
+    """Asks GetDaySlots once, then once more for each change of what its answer follows from.
 
-    At most one question is under way; changes meanwhile cause one more.
+    That is the days it read, and what the catalog says. While the catalog offers it no more,
+    nothing is asked. At most one question is under way; changes meanwhile cause one more.
 
     Attributes:
         answer: The newest one.
         days: The bookings of its days.
         presence: The holds of its days.
-        is_stale: Whether the days have changed and it could not be asked again yet.
+        offers: What the catalog makes of the choice.
+        is_stale: Whether something has changed and it could not be asked again yet.
         is_clock_good: Whether the client's clock agrees with the newest answer.
         failure: Why no more answers come, when none do.
     """
@@ -90,6 +96,7 @@ class SlotSource:
     answer: SlotAnswer
     days: Live[DaysState]
     presence: Live[PresenceState]
+    offers: OfferWatch
 
     def __init__(self, live: LiveClient, question: SlotQuestion) -> None:
         """Begins to ask."""
@@ -100,6 +107,7 @@ class SlotSource:
         self._question = question
         self._resets = 0
         self._refresh = False
+        self._settled_at: float | None = None
         self._watched: frozenset[date] = frozenset()
         self._watches = AsyncExitStack()
         self._began = asyncio.Event()
@@ -120,12 +128,18 @@ class SlotSource:
             raise self.failure
 
     def listen(self, listener: Callable[[], None]) -> None:
-        """Calls a listener after each change of answer, days, holds or staleness."""
+        """Calls a listener after each change of answer, days, holds, offer or staleness."""
         self._listeners.add(listener)
 
     def unlisten(self, listener: Callable[[], None]) -> None:
         """Calls it no more."""
         self._listeners.discard(listener)
+
+    @property
+    def is_late(self) -> bool:
+        """Whether something may have changed that could not be told yet."""
+        is_broken = self.offers.is_stale or self.days.is_stale or self.presence.is_stale
+        return self.is_stale or self.offers.is_outdated or is_broken
 
     def stock(self) -> DayStock:
         """Returns what the bookings leave, as the newest answer and days have it."""
@@ -152,11 +166,14 @@ class SlotSource:
         await asyncio.gather(self._task, return_exceptions=True)
 
     async def _run(self) -> None:
+        asked = self._question
+        selection = Selection(asked.resource_id, asked.event_type_id, asked.duration)
         try:
-            await self._ask()
-            await self._watch()
-            self._began.set()
-            await self._stay_new()
+            async with watched_offer(self._live, selection, self._note_offer) as self.offers:
+                await self._ask()
+                await self._watch()
+                self._began.set()
+                await self._stay_new()
         except Exception as failure:  # noqa: BLE001  # whoever looks is told, whatever it is
             self.failure = failure
             self._began.set()
@@ -174,7 +191,7 @@ class SlotSource:
             if not self._is_outdated():
                 wait = _FIRST_WAIT_SECONDS
                 self._note(is_stale=False)
-                await self._days_changed.wait()
+                await self._wait_for_change()
                 continue
             late = asyncio.get_running_loop().call_later(_SOON_SECONDS, self._note_late)
             try:
@@ -187,12 +204,26 @@ class SlotSource:
             finally:
                 late.cancel()
             if self._is_outdated():
-                # Not answered, or by a server that has yet to hear of the change.
-                self._note(is_stale=True)
+                # Not answered, or by a server that has yet to hear of the change. One that
+                # refuses, of which the catalog tells nothing, is right as far as is known.
+                self._note(is_stale=self.offers.refused is None)
                 await asyncio.sleep(random.uniform(wait / 2, wait))  # noqa: S311  # spreads load
                 wait = min(2 * wait, _LONGEST_WAIT_SECONDS)
 
+    async def _wait_for_change(self) -> None:
+        """Waits for one, or until the catalog's last one has reached every server."""
+        try:
+            async with asyncio.timeout_at(self._settled_at):
+                await self._days_changed.wait()
+        except TimeoutError:
+            self._settled_at = None
+            self._refresh = True
+
     def _is_outdated(self) -> bool:
+        if self.offers.withdrawn is not None:
+            return False  # there is nothing to ask
+        if self.offers.refused is not None or self.offers.is_outdated:
+            return True
         if self._refresh or self.days.resets != self._resets:
             return True  # versions may have gone back: which is newer cannot be told
         days = self.days.state.days
@@ -215,12 +246,15 @@ class SlotSource:
             time_zone=asked.time_zone,
             units=asked.units,
         )
-        asked_at = client.now()
+        asked_at, basis = client.now(), self.offers.basis
         try:
             answer = await client.call(client.availability.GetDaySlots, request)
-        except HoldfastError:
+        except HoldfastError as failure:
+            if self._began.is_set() and self.offers.note_refusal(basis, failure):
+                return
             self._refresh = self._refresh or was_refresh
             raise
+        self.offers.note_answer(basis)
         self.answer = _read(answer, asked)
         # A clock that offers what is past is not the services': it takes nothing away.
         starts = self.answer.slots.available
@@ -257,6 +291,12 @@ class SlotSource:
 
     def _note_presence(self) -> None:
         if self.presence.failure is not None:
+            self._days_changed.set()
+        self._tell()
+
+    def _note_offer(self) -> None:
+        if self.offers.is_outdated:
+            self._settled_at = asyncio.get_running_loop().time() + SETTLED_SECONDS
             self._days_changed.set()
         self._tell()
 

@@ -12,6 +12,7 @@ import pytest
 from shared.client.day_view import DayPicture, DayView
 from shared.client.days_fold import DayKey
 from shared.client.failure import HoldfastError
+from shared.client.selection import SelectionState
 from shared.slots.bitmap import mask
 from tests.contract.availability.world import FakeCatalog, length
 from tests.contract.client.conftest import (
@@ -256,19 +257,26 @@ async def test_what_cannot_be_viewed_is_refused_at_entering(
     assert not ann.live._slots._known
 
 
-async def test_a_view_ends_when_its_event_type_is_gone(
-    ann: CountingClient, ben: CountingClient, fake_catalog: tuple[FakeCatalog, str]
+async def test_without_a_catalog_a_refusal_tells_that_the_choice_is_withdrawn(
+    ann: CountingClient, fake_catalog: tuple[FakeCatalog, str]
 ) -> None:
+    offerings = fake_catalog[0].offerings
+    name = (ann.organization_id, "studio-a", "session")
     async with viewed(ann) as view:
         pictures = aiter(view)
-        await soon(anext(pictures))
-        del fake_catalog[0].offerings[ann.organization_id, "studio-a", "session"]
+        before = await soon(anext(pictures))
+        withdrawn = offerings.pop(name)
 
         view.refresh()
-        with pytest.raises(HoldfastError) as caught:
-            await soon(anext(pictures))
+        gone = await first(pictures, lambda p: not p.offer.is_offered)
 
-    assert caught.value.reason == "NOT_FOUND"
+        assert gone.slots == ()
+        assert gone.offer.state in {
+            SelectionState.RESOURCE_DELETED,
+            SelectionState.EVENT_TYPE_DELETED,
+        }
+        offerings[name] = withdrawn
+        assert (await first(pictures, lambda p: p.offer.is_offered)).slots == before.slots
 
 
 async def test_a_local_date_is_shown_on_the_utc_dates_it_touches(
