@@ -25,6 +25,7 @@ def picture_record(subject: Subject, picture: DayPicture, now: datetime) -> dict
         "duration_minutes": subject.duration // timedelta(minutes=1),
         "time_zone": picture.time_zone,
         "is_stale": picture.is_stale,
+        "offer": picture.offer.state.value.lower(),
         "holder_id": picture.holder_id,
         "capacity": picture.capacity,
         "slots": [_slot(slot) for slot in picture.slots],

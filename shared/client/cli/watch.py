@@ -7,12 +7,10 @@ import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import date, timedelta
-from itertools import count
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 import click
-import grpc
 
 from shared.client.cli import param
 from shared.client.cli.command import Command
@@ -24,26 +22,12 @@ from shared.client.cli.output import Output, PipeClosed
 from shared.client.cli.screen import Screen
 from shared.client.cli.session import Session, with_session
 from shared.client.cli.watching import Drawn, Lines, Objects, Show
+from shared.client.cli.withdrawal import refuse_deleted
 from shared.client.client import Client
 from shared.client.day_view import DayView
-from shared.client.failure import HoldfastError
-from shared.client.selection import Selection, SelectionState, check_selection
 
-# A change of the catalog tells no day: the choice is looked up again now and then.
-_CHECK_SECONDS: Final = 5.0
-_CHECKS_PER_REFRESH: Final = 12
-_SPOILED: Final = {
-    SelectionState.RESOURCE_DELETED: (grpc.StatusCode.NOT_FOUND, "{0} was deleted"),
-    SelectionState.EVENT_TYPE_DELETED: (grpc.StatusCode.NOT_FOUND, "{1} was deleted"),
-    SelectionState.RESOURCE_INACTIVE: (
-        grpc.StatusCode.FAILED_PRECONDITION, "{0} was switched off"),
-    SelectionState.EVENT_TYPE_INACTIVE: (
-        grpc.StatusCode.FAILED_PRECONDITION, "{1} was switched off"),
-    SelectionState.UNLINKED: (
-        grpc.StatusCode.FAILED_PRECONDITION, "{1} does not book {0} any more"),
-    SelectionState.DURATION_GONE: (
-        grpc.StatusCode.FAILED_PRECONDITION, "{1} does not offer this length any more"),
-}  # fmt: skip
+# No watch tells opening hours.
+_HOURS_SECONDS: Final = 15.0
 
 
 @click.command(
@@ -77,7 +61,8 @@ async def watch(
     """Watch a day: what is available, reserved and booked, as it changes.
 
     A terminal is drawn anew in its place. A pipe gets a line for each start that becomes
-    reserved, available, booked or free, and with -o json an object a line for each picture.
+    reserved, available, booked or free, and with -o json an object a line for each picture. When
+    nothing can be booked any more, the reason is shown; it ends when what is watched was deleted.
     """
     offer = await find_offer(session, resource_id, event_type_id, duration)
     name = time_zone.key if time_zone else ""
@@ -99,12 +84,12 @@ async def watch(
             ending(session.output, {signal.SIGTERM}) as end,
             _show(session.output, subject) as show,
         ):
-            checking = asyncio.ensure_future(_check(session.client, view, subject, show))
+            learning = asyncio.ensure_future(_learn_hours(session.client, subject, show))
             try:
-                await _follow(view, show, end, seconds, checking)
+                await _follow(view, subject, show, end, seconds, learning)
             finally:
-                checking.cancel()
-                await asyncio.gather(checking, return_exceptions=True)
+                learning.cancel()
+                await asyncio.gather(learning, return_exceptions=True)
 
 
 @contextmanager
@@ -128,7 +113,12 @@ def _show(output: Output, subject: Subject) -> Iterator[Show]:
 
 
 async def _follow(
-    view: DayView, show: Show, end: End, seconds: float | None, checking: asyncio.Future[None]
+    view: DayView,
+    subject: Subject,
+    show: Show,
+    end: End,
+    seconds: float | None,
+    learning: asyncio.Future[None],
 ) -> None:
     """Shows each picture, the first in any case, until it has to end.
 
@@ -144,13 +134,14 @@ async def _follow(
         while not end.reached.done():
             if coming.done():
                 show.take(coming.result())
+                refuse_deleted(coming.result().offer, subject)
                 await asyncio.sleep(show.pause_seconds)
                 coming = asyncio.ensure_future(anext(pictures))
-            elif checking.done():
-                checking.result()
+            elif learning.done():
+                learning.result()
             else:
                 show.tick()
-            waited_for: set[asyncio.Future[Any]] = {coming, end.reached, checking}
+            waited_for: set[asyncio.Future[Any]] = {coming, end.reached, learning}
             await asyncio.wait(
                 waited_for, timeout=show.wait_seconds(), return_when=asyncio.FIRST_COMPLETED
             )
@@ -161,25 +152,9 @@ async def _follow(
         raise PipeClosed
 
 
-async def _check(client: Client, view: DayView, subject: Subject, show: Show) -> None:
-    """Looks now and then whether there is still such an offer, and when it is open.
-
-    Raises:
-        HoldfastError: There is not.
-    """
-    selection = Selection(subject.resource_id, subject.event_type_id, subject.duration)
-    for checks in count():
-        if checks % _CHECKS_PER_REFRESH == 0:
-            hours = (subject.resource_id, subject.event_type_id, subject.date)
-            show.learn(await open_quanta(client, *hours))
-        await asyncio.sleep(_CHECK_SECONDS)
-        if (checks + 1) % _CHECKS_PER_REFRESH == 0:
-            view.refresh()
-        try:
-            verdict = await check_selection(client, selection)
-        except HoldfastError:
-            continue  # the catalog cannot say: bookings and holds go on without it
-        if verdict.state is not SelectionState.VALID:
-            code, words = _SPOILED[verdict.state]
-            message = words.format(subject.resource_id, subject.event_type_id)
-            raise HoldfastError(code, verdict.state.value, message, service="catalog")
+async def _learn_hours(client: Client, subject: Subject, show: Show) -> None:
+    """Looks now and then when the resource is open."""
+    while True:
+        hours = (subject.resource_id, subject.event_type_id, subject.date)
+        show.learn(await open_quanta(client, *hours))
+        await asyncio.sleep(_HOURS_SECONDS)

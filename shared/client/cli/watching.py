@@ -15,7 +15,9 @@ from shared.client.cli.live_record import picture_record
 from shared.client.cli.live_start import Size, localized
 from shared.client.cli.output import Output
 from shared.client.cli.screen import Screen
+from shared.client.cli.withdrawal import withdrawn
 from shared.client.day_view import DayPicture
+from shared.client.selection import OFFERED
 
 # A picture is out of date for a moment with every booking: only what lasts is worth a word.
 _STALE_SECONDS: Final = 1.0
@@ -98,11 +100,12 @@ class Lines:
     def take(self, picture: DayPicture) -> None:
         """As in the port."""
         at = stamp(store_now())
+        self._tell_offer(at, picture)
         for change in changes(self._shown, picture):
             start = localized(change.slot, self._subject.zone)
             reading = "  ".join(f"{end:%Y-%m-%d %H:%M%z}" for end in (start.start, start.end))
             self._output.line(f"{at}  {reading}  {change.words}")
-        if self._shown is None and not picture.slots:
+        if self._shown is None and not picture.slots and picture.offer.is_offered:
             self._output.line(f"{at}  no free start")
         self._shown = picture
         self._tell_staleness(self._staleness.note(is_stale=picture.is_stale))
@@ -119,6 +122,12 @@ class Lines:
     def wait_seconds(self) -> float | None:
         """As in the port."""
         return self._staleness.wait_seconds()
+
+    def _tell_offer(self, at: str, picture: DayPicture) -> None:
+        shown = self._shown.offer if self._shown else OFFERED
+        if picture.offer != shown:
+            why = withdrawn(picture.offer, self._subject)
+            self._output.line(f"{at}  {f'withdrawn: {why}' if why else 'offered again'}")
 
     def _tell_staleness(self, is_changed: bool) -> None:  # noqa: FBT001  # what was just found
         if is_changed:
@@ -195,7 +204,11 @@ class Drawn:
             self._glyphs,
             Size(self._output.width or 1, self._output.height or 1),
             now=store_now(),
-            health=Health(staleness.is_worth_saying, staleness.seconds),
+            health=Health(
+                staleness.is_worth_saying,
+                staleness.seconds,
+                withdrawn(self._picture.offer, self._subject),
+            ),
             opened=self._opened,
             news=tuple(self._news),
         ))  # fmt: skip

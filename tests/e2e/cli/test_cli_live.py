@@ -201,9 +201,12 @@ def test_a_hold_without_presence_is_refused_in_time(desk: Desk, unused_tcp_port:
 
 def test_a_watch_ends_and_says_why_when_its_resource_is_deleted(desk: Desk) -> None:
     with running(desk, "-o", "json", *_WATCH) as watch:
-        watch.json()
+        assert watch.json()["offer"] == "valid"
         desk.ok("resources", "delete", "studio-a", "--yes")
 
+        assert json.loads(watch.until(lambda line: '"slots":[]' in line))["offer"] == (
+            "resource_deleted"
+        )
         assert watch.end() == 3
         error = json.loads(watch.said())["error"]
 
@@ -282,3 +285,18 @@ def test_a_pools_holds_queue_and_tell_their_position(desk: Desk) -> None:
     assert position == (
         f"Others hold {capacity} units before you, of {capacity} free: too little is left for you"
     )
+
+
+def test_a_watch_says_why_nothing_can_be_booked_and_when_it_can_again(desk: Desk) -> None:
+    with running(desk, *_WATCH) as watch:
+        _changes(watch, 10)
+        desk.ok("event-types", "deactivate", "session-5h", "--yes")
+        told = watch.until(lambda line: "withdrawn" in line)
+        desk.ok("event-types", "activate", "session-5h")
+        watch.until(lambda line: line.endswith("  offered again"))
+        back = _changes(watch, 10)
+
+        assert watch.end(signal.SIGINT) == 130
+
+    assert told.endswith("  withdrawn: session-5h is switched off")
+    assert {words for *_, words in back} == {"free"}
