@@ -20,7 +20,8 @@ MOST_ITEMS: Final = 10
 
 # A booking, and a day of buffer on either side.
 _LONGEST: Final = LONGEST_HOLD // QUANTUM + 2 * QUANTA_PER_DAY
-_LAST_QUANTUM: Final = (day_number(LAST_DATE) + 1) * QUANTA_PER_DAY
+# What begins on the last date that can be named.
+_LAST_QUANTUM: Final = (day_number(LAST_DATE) + 1) * QUANTA_PER_DAY + _LONGEST
 _PLACEHOLDER: Final = Span(0, 1)
 _REASONS: Final = {
     holder_pb2.HOLD_END_REASON_BOOKED: EndReason.BOOKED,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import grpc
 import redis.asyncio
@@ -214,3 +214,9 @@ async def test_checks_and_holds_race_without_a_wrong_answer(client: Client) -> N
     await asyncio.gather(*(hold(n) for n in range(40)), *(check() for _ in range(20)))
 
     assert len(await client.counted(quanta(length=timedelta(hours=10)))) == 40
+
+
+async def test_the_longest_booking_of_the_last_day_is_no_mistake(client: Client) -> None:
+    last = datetime(9998, 12, 30, tzinfo=UTC)
+
+    assert await client.counted(quanta(start=last, length=timedelta(days=33))) == []

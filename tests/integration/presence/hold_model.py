@@ -103,15 +103,14 @@ class Model:
             (h.acquired for k, h in self.holds.items() if k.resource_id == room), default=None
         )
 
-    def turns(self, before: datetime, after: datetime, slack: timedelta) -> bool:
-        """Tells whether anything ends or is forgotten between two instants."""
-        forgotten = [
-            since + self.remembered
-            for since in (*(t.since for t in self.tombstones.values()), *self.settled.values())
-        ]
-        return any(before <= held.expires <= after for held in self.holds.values()) or any(
-            before - slack <= moment <= after + slack for moment in forgotten
-        )
+    def ends(self) -> list[datetime]:
+        """When holds end."""
+        return [held.expires for held in self.holds.values()]
+
+    def lapses(self) -> list[datetime]:
+        """When what is remembered of holds and bookings is forgotten."""
+        since = [tombstone.since for tombstone in self.tombstones.values()]
+        return [moment + self.remembered for moment in (*since, *self.settled.values())]
 
     def _live(self, room: str, now: datetime) -> dict[HoldKey, Held]:
         return {

@@ -57,10 +57,14 @@ class Walk:
     async def step(self) -> None:
         acts = [self.keep, self.release, self.settle, self.look]
         act = self.chance.choices(acts, [16, 2, 5, 2])[0]
-        before, known = await self.now(), self.model
+        ends, lapses, before = self.model.ends(), self.model.lapses(), await self.now()
         expected, found = await act(before)
         after = await self.now()
-        if known.turns(before, after, SLACK) or found is None:
+        if (
+            any(before <= end <= after for end in ends)
+            or any(before - SLACK <= lapse <= after + SLACK for lapse in lapses)
+            or found is None
+        ):
             self.restarts += 1
             self.begin()
             return
