@@ -16,10 +16,12 @@ from prometheus_client.parser import text_string_to_metric_families
 from services.presence.bootstrap import wired
 from services.presence.settings import PresenceSettings
 from shared.runtime.server import started
-from tests.contract.availability.engine import QUARTER, size
+from tests.contract.availability.conftest import StillSettings, served
+from tests.contract.availability.engine import MONDAY, NINE, QUARTER, size
 from tests.contract.availability.world import Caller, FakeCatalog, length
 from tests.contract.presence.catalog import Catalog, running_catalog
-from tests.contract.presence.client import Client
+from tests.contract.presence.client import Client, new_session
+from tests.contract.presence.streams import Watching
 
 PATIENT_SECONDS = 10
 # What is tested is not how busy this machine is.
@@ -61,6 +63,33 @@ class HoldScene:
         self.offer(resource_id, resource={"pool": True}, **rules)
         self.holdable.know(resource_id, pool=True)
         await size(self.caller, resource_id, units)
+
+    async def hold(self, resource_id: str = "studio-a", **options: Any) -> str:
+        """Holds an hour from nine on, unless it is told otherwise; returns the session."""
+        session = new_session()
+        await self.presence.heartbeat(session, resource_id, **({"start": NINE} | options))
+        return session
+
+    def watch(self, *resource_ids: str) -> Watching:
+        """Watches what is held of the Monday."""
+        return self.presence.watch(*resource_ids, dates=(MONDAY,))
+
+
+@asynccontextmanager
+async def hold_scene(
+    availability_url: str, catalog: tuple[FakeCatalog, str], store_url: str, **changes: Any
+) -> AsyncIterator[HoldScene]:
+    """Both services, in this process."""
+    async with running_presence(store_url) as (presence, holdable):
+        given = {
+            "postgres_url": availability_url,
+            "catalog_address": catalog[1],
+            "throwaway_data": True,
+            "presence_address": presence.address,
+            "hold_check_milliseconds": PATIENT_CHECK_MILLISECONDS,
+        }
+        async with served(StillSettings.model_validate(given | changes)) as caller:
+            yield HoldScene(caller, presence, catalog[0], holdable)
 
 
 @asynccontextmanager

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from datetime import timedelta
-from typing import Any
 
 import grpc
 import pytest
 
 from holdfast.catalog.v1 import resource_pb2
-from tests.contract.availability.conftest import StillSettings, served
 from tests.contract.availability.engine import (
     HALF_DAY,
     MONDAY,
@@ -23,11 +21,7 @@ from tests.contract.availability.engine import (
     moving,
     state_of,
 )
-from tests.contract.availability.holding import (
-    PATIENT_CHECK_MILLISECONDS,
-    HoldScene,
-    running_presence,
-)
+from tests.contract.availability.holding import HoldScene, hold_scene
 from tests.contract.availability.world import HOUR, FakeCatalog, Refusal, length
 from tests.contract.presence.client import new_session
 from tests.stores import ValkeyServer
@@ -39,28 +33,13 @@ PRECONDITION = grpc.StatusCode.FAILED_PRECONDITION
 async def shared_scene(
     availability_url: str, shared_catalog: tuple[FakeCatalog, str], valkey_server: ValkeyServer
 ) -> AsyncIterator[HoldScene]:
-    async with running_presence(valkey_server.url) as (presence, holdable):
-        settings = StillSettings(
-            postgres_url=availability_url,
-            catalog_address=shared_catalog[1],
-            throwaway_data=True,
-            presence_address=presence.address,
-            hold_check_milliseconds=PATIENT_CHECK_MILLISECONDS,
-        )
-        async with served(settings) as caller:
-            yield HoldScene(caller, presence, shared_catalog[0], holdable)
+    async with hold_scene(availability_url, shared_catalog, valkey_server.url) as scene:
+        yield scene
 
 
 @pytest.fixture
 def scene(shared_scene: HoldScene) -> HoldScene:
     return shared_scene.elsewhere()
-
-
-async def hold(scene: HoldScene, resource_id: str = "studio-a", **options: Any) -> str:
-    """Holds an hour from nine on, unless it is told otherwise; returns the session."""
-    session = new_session()
-    await scene.presence.heartbeat(session, resource_id, **({"start": NINE} | options))
-    return session
 
 
 def is_held(refusal: Refusal, resource_id: str, **quanta: str) -> bool:
@@ -73,7 +52,7 @@ def is_held(refusal: Refusal, resource_id: str, **quanta: str) -> bool:
 
 
 async def test_another_s_hold_refuses_and_tells_the_quanta(scene: HoldScene) -> None:
-    await hold(scene, start=at(9, 30))
+    await scene.hold(start=at(9, 30))
 
     refusal = await scene.caller.refused_book(NINE)
 
@@ -83,8 +62,8 @@ async def test_another_s_hold_refuses_and_tells_the_quanta(scene: HoldScene) -> 
 
 
 async def test_the_quanta_of_each_date_are_told(scene: HoldScene) -> None:
-    await hold(scene, start=at(23))
-    await hold(scene, start=at(0, days=1), length=QUARTER)
+    await scene.hold(start=at(23))
+    await scene.hold(start=at(0, days=1), length=QUARTER)
 
     refusal = await scene.caller.refused_book(at(23, 30))
 
@@ -92,7 +71,7 @@ async def test_the_quanta_of_each_date_are_told(scene: HoldScene) -> None:
 
 
 async def test_one_s_own_session_passes_and_no_other_one(scene: HoldScene) -> None:
-    session = await hold(scene)
+    session = await scene.hold()
 
     other = await scene.caller.refused_book(NINE, session=new_session())
     booking = await scene.caller.book(NINE, session=session)
@@ -103,7 +82,7 @@ async def test_one_s_own_session_passes_and_no_other_one(scene: HoldScene) -> No
 
 async def test_buffers_are_part_of_the_time(scene: HoldScene) -> None:
     scene.offer(buffer_before=length(QUARTER), buffer_after=length(QUARTER))
-    await hold(scene, start=at(10), length=QUARTER)
+    await scene.hold(start=at(10), length=QUARTER)
 
     refusal = await scene.caller.refused_book(NINE)
 
@@ -113,7 +92,7 @@ async def test_buffers_are_part_of_the_time(scene: HoldScene) -> None:
 
 async def test_of_a_pool_units_are_counted(scene: HoldScene) -> None:
     await scene.offer_pool("mics", 3)
-    await hold(scene, "mics", units=2)
+    await scene.hold("mics", units=2)
 
     refused = await scene.caller.refused_book(NINE, items=items(mics=2))
     await scene.caller.book(NINE, items=items(mics=1))
@@ -126,7 +105,7 @@ async def test_of_a_pool_units_are_counted(scene: HoldScene) -> None:
 async def test_free_units_of_a_pool_are_those_of_each_quarter_hour(scene: HoldScene) -> None:
     await scene.offer_pool("mics", 2, flexible_duration=HALF_DAY)
     await scene.caller.book(NINE, items=items("mics"))
-    await hold(scene, "mics", start=at(10))
+    await scene.hold("mics", start=at(10))
 
     # One unit is free from nine on, and one of two is held from ten on.
     await scene.caller.book(NINE, 2 * HOUR, items=items("mics"))
@@ -137,7 +116,7 @@ async def test_free_units_of_a_pool_are_those_of_each_quarter_hour(scene: HoldSc
 
 async def test_of_a_pool_who_holds_it_is_kept_back_by_earlier_holds_only(scene: HoldScene) -> None:
     await scene.offer_pool("mics", 2)
-    first, second, third = [await hold(scene, "mics") for _ in range(3)]
+    first, second, third = [await scene.hold("mics") for _ in range(3)]
 
     late = await scene.caller.refused_book(NINE, items=items("mics"), session=third)
     nobody = await scene.caller.refused_book(NINE, items=items("mics"))
@@ -150,16 +129,16 @@ async def test_of_a_pool_who_holds_it_is_kept_back_by_earlier_holds_only(scene: 
 async def test_a_hold_that_is_advice_refuses_nothing(scene: HoldScene) -> None:
     scene.offer("garden")
     scene.holdable.know("garden", hold_policy=resource_pb2.HOLD_POLICY_ADVISORY)
-    await hold(scene, "garden")
-    await hold(scene, "garden")
+    await scene.hold("garden")
+    await scene.hold("garden")
 
     await scene.caller.book(NINE, items=items("garden"))
 
 
 async def test_a_bundle_is_refused_for_the_item_that_is_held(scene: HoldScene) -> None:
     scene.offer("camera")
-    session = await hold(scene)
-    await hold(scene, "camera", start=at(9, 45))
+    session = await scene.hold()
+    await scene.hold("camera", start=at(9, 45))
 
     refusal = await scene.caller.refused_book(
         NINE, items=items("studio-a", "camera"), session=session
@@ -171,7 +150,7 @@ async def test_a_bundle_is_refused_for_the_item_that_is_held(scene: HoldScene) -
 
 async def test_held_is_told_before_taken_and_after_every_other_rule(scene: HoldScene) -> None:
     await scene.caller.book(NINE)
-    await hold(scene)
+    await scene.hold()
     scene.offer(minimum_notice=length(timedelta(days=8)))
 
     soon = await scene.caller.refused_book(NINE)
@@ -184,7 +163,7 @@ async def test_held_is_told_before_taken_and_after_every_other_rule(scene: HoldS
 
 async def test_what_is_taken_and_not_held_is_taken(scene: HoldScene) -> None:
     await scene.caller.book(NINE)
-    await hold(scene, start=at(10))
+    await scene.hold(start=at(10))
 
     assert (await scene.caller.refused_book(at(8, 30))).reason == "SLOT_UNAVAILABLE"
 
@@ -192,7 +171,7 @@ async def test_what_is_taken_and_not_held_is_taken(scene: HoldScene) -> None:
 async def test_a_replay_gets_the_first_answer_whatever_is_held_by_then(scene: HoldScene) -> None:
     order = scene.caller.order(NINE)
     first = await scene.caller.send("CreateBooking", order)
-    await hold(scene)
+    await scene.hold()
 
     again = await scene.caller.send("CreateBooking", order)
 
@@ -219,7 +198,7 @@ async def test_a_session_that_presence_would_not_take_is_refused(scene: HoldScen
 
 
 async def test_an_override_is_kept_back_by_holds_like_any_booking(scene: HoldScene) -> None:
-    await hold(scene)
+    await scene.hold()
 
     refusal = await scene.caller.refused_book(NINE, override_reason="the director wants it")
 
@@ -231,7 +210,7 @@ class TestMoving:
 
     async def test_held_new_time_refuses_and_the_booking_stays(self, scene: HoldScene) -> None:
         booking = await scene.caller.book(NINE)
-        session = await hold(scene, start=at(12))
+        session = await scene.hold(start=at(12))
 
         refusal = await scene.caller.refusal_of(
             "RescheduleBooking", moving(scene.caller, booking.booking_id, at(12, 30))
@@ -244,8 +223,8 @@ class TestMoving:
 
     async def test_time_that_it_has_already_cannot_be_held_from_it(self, scene: HoldScene) -> None:
         booking = await scene.caller.book(NINE)
-        await hold(scene, length=HOUR)
-        await hold(scene, start=at(10), length=QUARTER)
+        await scene.hold(length=HOUR)
+        await scene.hold(start=at(10), length=QUARTER)
 
         later = moving(scene.caller, booking.booking_id, at(9, 15))
         refusal = await scene.caller.refusal_of("RescheduleBooking", later)
@@ -257,7 +236,7 @@ class TestMoving:
     async def test_a_shorter_booking_asks_nothing(self, scene: HoldScene) -> None:
         scene.offer(flexible_duration=HALF_DAY)
         booking = await scene.caller.book(NINE, 2 * HOUR)
-        await hold(scene, length=2 * HOUR)
+        await scene.hold(length=2 * HOUR)
 
         moved = await move(scene.caller, booking.booking_id, at(9, 30), duration=length(HOUR))
 
@@ -268,7 +247,7 @@ class TestMoving:
         request = moving(scene.caller, booking.booking_id, at(12))
         first = await scene.caller.send("RescheduleBooking", request)
         await move(scene.caller, booking.booking_id, NINE)
-        await hold(scene, start=at(12))
+        await scene.hold(start=at(12))
         request.session = new_session()
 
         assert await scene.caller.send("RescheduleBooking", request) == first
