@@ -126,7 +126,10 @@ def serve_availability(
 async def house(
     serve_presence: ServePresence, serve_availability: ServeAvailability, organization_id: str
 ) -> AsyncIterator[House]:
-    async with serve_presence() as holds, serve_availability() as days:
+    async with (
+        serve_presence() as holds,
+        serve_availability(presence_address=holds) as days,
+    ):
         yield House(holds, days, organization_id)
 
 
