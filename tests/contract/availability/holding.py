@@ -13,6 +13,7 @@ from typing import Any
 import grpc
 from prometheus_client.parser import text_string_to_metric_families
 
+from holdfast.presence.v1.hold_check_pb2 import CheckHoldsRequest
 from services.presence.bootstrap import wired
 from services.presence.settings import PresenceSettings
 from shared.runtime.server import started
@@ -122,15 +123,22 @@ async def running_presence(store_url: str, **changes: Any) -> AsyncIterator[tupl
 
 
 @asynccontextmanager
-async def silent_presence(asked: asyncio.Queue[str]) -> AsyncIterator[str]:
-    """A server that takes every call and answers none; yields its address."""
+async def silent_presence(asked: asyncio.Queue[int]) -> AsyncIterator[str]:
+    """A server that takes every call and answers none; yields its address.
 
-    async def stay_silent(request: bytes, context: Any) -> None:
-        asked.put_nowait("CheckHolds")
+    Of each question it tells about how many bookings it is; about none where only the time is
+    wanted.
+    """
+
+    async def stay_silent(request: CheckHoldsRequest, context: Any) -> None:
+        if request.checks:
+            asked.put_nowait(len(request.checks))
         await asyncio.Event().wait()
 
     handlers: dict[str, Any] = {
-        "CheckHolds": grpc.unary_unary_rpc_method_handler(stay_silent),
+        "CheckHolds": grpc.unary_unary_rpc_method_handler(
+            stay_silent, request_deserializer=CheckHoldsRequest.FromString
+        ),
     }
     server = grpc.aio.server(options=[("grpc.so_reuseport", 0)])
     name = "holdfast.presence.v1.PresenceService"
