@@ -17,7 +17,7 @@ from shared.client.days_fold import DayKey, DayState
 from shared.client.live_hold import LiveHold
 from shared.client.selection import OFFERED, Verdict
 from shared.client.slot_source import SlotAnswer, SlotQuestion, SlotSource
-from shared.slots.quantum import QUANTA_PER_DAY, Span, day_number
+from shared.slots.quantum import QUANTA_PER_DAY, QUANTUM, Span, covering, day_number, instant
 
 if TYPE_CHECKING:  # the client makes views
     from shared.client.live_client import LiveClient
@@ -25,6 +25,7 @@ if TYPE_CHECKING:  # the client makes views
 # Timers may ring a little early.
 _A_MOMENT: Final = 0.01
 _LONGEST_WAIT_SECONDS: Final = 60.0
+_BEHIND: Final = timedelta(seconds=2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +76,7 @@ class DayView:
         self._session = session
         self._stack = AsyncExitStack()
         self._changed = asyncio.Event()
+        self._reached: int | None = None
 
     @property
     def picture(self) -> DayPicture:
@@ -146,14 +148,17 @@ class DayView:
             await self._changed_or_passed()
 
     async def _changed_or_passed(self) -> None:
-        """Waits for a change, or until it is too late for the next start."""
-        slots = self._source.answer.slots.available
-        passed = self._passed(slots)
-        wait: float | None = None
-        if self._source.is_clock_good and passed < len(slots):
-            left = slots[passed].start - self._earliest()
-            # The clock may be set meanwhile.
-            wait = min(max(left.total_seconds(), 0.0) + _A_MOMENT, _LONGEST_WAIT_SECONDS)
+        """Waits for a change, or until the clock takes a start away or brings one."""
+        waits: list[float] = []
+        if self._source.is_clock_good:
+            slots = self._source.answer.slots.available
+            passed = self._passed(slots)
+            if passed < len(slots):
+                waits.append((slots[passed].start - self._earliest()).total_seconds() + _A_MOMENT)
+            if (opens_in := self._opens_in()) is not None:
+                waits.append(opens_in)
+        # The clock may be set meanwhile.
+        wait = max(min(*waits, _LONGEST_WAIT_SECONDS), 0.0) if waits else None
         try:
             async with asyncio.timeout(wait):
                 await self._changed.wait()
@@ -168,10 +173,27 @@ class DayView:
 
     def _earliest(self) -> datetime:
         """Returns the first moment at which a booking may still start."""
-        basis = self._source.offers.basis
-        event_type = basis.event_type if basis else None
-        notice = event_type.rules.minimum_notice if event_type else timedelta()
-        return self._live.client.now() + notice
+        return self._live.client.now() + self._source.offers.minimum_notice
+
+    def _opens_in(self) -> float | None:
+        """Returns in how many seconds the horizon reaches one more quarter hour of the date.
+
+        Asks for the starts once it has: none was on offer before. None where it has no end, or
+        lies behind the date.
+        """
+        horizon = self._source.offers.horizon
+        if horizon is None:
+            return None
+        # A little later than by this clock: the services' may be a little behind.
+        latest = self._live.client.now() + horizon - _BEHIND
+        shown = _span(self._source.answer)
+        reached = covering(latest, latest + QUANTUM).first
+        if self._reached is not None and shown.first <= reached > self._reached < shown.stop:
+            self._source.refresh()
+        self._reached = reached
+        if reached >= shown.stop:
+            return None
+        return (instant(reached + 1) - latest).total_seconds() + _A_MOMENT
 
     async def _begin(self) -> None:
         enter = self._stack.enter_async_context

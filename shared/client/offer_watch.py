@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import timedelta
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from shared.catalog.fold import CatalogFold
@@ -99,6 +100,18 @@ class OfferWatch:
     def verdict(self) -> Verdict:
         """What has become of the choice."""
         return self.withdrawn or self.refused or OFFERED
+
+    @property
+    def minimum_notice(self) -> timedelta:
+        """How long before its start a booking is made; 0 while it is not known."""
+        event_type = self.basis.event_type if self.basis else None
+        return event_type.rules.minimum_notice if event_type else timedelta(0)
+
+    @property
+    def horizon(self) -> timedelta | None:
+        """How far ahead a booking may start; None where any is, and while it is not known."""
+        event_type = self.basis.event_type if self.basis else None
+        return event_type.rules.horizon if event_type else None
 
     def note_answer(self, basis: OfferBasis | None) -> None:
         """Takes note that availability offers the choice, asked at ``basis``."""

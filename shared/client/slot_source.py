@@ -258,7 +258,8 @@ class SlotSource:
         self.answer = _read(answer, asked)
         # A clock that offers what is past is not the services': it takes nothing away.
         starts = self.answer.slots.available
-        self.is_clock_good = not starts or starts[0].start > asked_at - _CLOCKS_DIFFER
+        earliest = asked_at + self.offers.minimum_notice - _CLOCKS_DIFFER
+        self.is_clock_good = not starts or starts[0].start > earliest
         self._resets = resets
 
     async def _watch(self) -> None:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import grpc
@@ -24,7 +24,7 @@ from tests.contract.client.conftest import (
     ServeAvailability,
     ServePresence,
 )
-from tests.contract.client.world import DAY, HOUR, available, first, soon
+from tests.contract.client.world import DAY, HOUR, available, first, soon, until
 from tests.integration.catalog.database import migrated_database
 from tests.stores import PostgresServer
 
@@ -312,3 +312,56 @@ async def test_a_start_goes_when_notice_makes_it_too_late(
         late = await first(pictures, lambda p: p.slots == () and not p.is_stale)
 
         assert late.offer.is_offered
+
+
+def clock_at(moment: datetime) -> Callable[[], datetime]:
+    """A clock that shows a moment now and goes on."""
+    began = time.monotonic()
+    return lambda: moment + timedelta(seconds=time.monotonic() - began)
+
+
+async def test_the_clock_takes_starts_away_as_early_as_notice_says(
+    market: Market, ann: CountingClient
+) -> None:
+    notice = timedelta(hours=2)
+    rules = hourly("session", minimum_notice=minutes(120))
+    await market.change(update("event_type", rules, "minimum_notice"))
+    async with day_of(ann) as day:
+        start = available(day.picture)[0]
+    clock = clock_at(start - notice - timedelta(seconds=1))
+    async with (
+        market.house.client(places={"catalog": market.address}, clock=clock) as client,
+        day_of(client) as day,
+    ):
+        assert available(day.picture)[0] == start
+
+        late = await first(aiter(day), lambda p: start not in available(p))
+
+        assert clock() > start - notice
+        assert late.slots[0].start == start + HOUR
+        assert not late.is_stale
+
+
+async def test_starts_are_asked_for_when_the_horizon_reaches_them(
+    market: Market, ann: CountingClient
+) -> None:
+    horizon = timedelta(days=30)
+    rules = hourly("session", horizon=minutes(30 * 24 * 60))
+    await market.change(update("event_type", rules, "horizon"))
+    async with day_of(ann) as day:
+        start = available(day.picture)[0]
+    # Services may be a little behind a clock: it is waited for.
+    clock = clock_at(start - horizon + timedelta(seconds=1))
+    async with (
+        market.house.client(places={"catalog": market.address}, clock=clock) as client,
+        day_of(client) as day,
+    ):
+        pictures = aiter(day)
+        await soon(anext(pictures))
+        looking = asyncio.ensure_future(anext(pictures))
+        asked = len(client.made)
+        await until(lambda: len(client.made) > asked)
+        looking.cancel()
+        await asyncio.gather(looking, return_exceptions=True)
+
+        assert clock() > start - horizon + timedelta(seconds=2)
