@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final, NamedTuple
 
 from holdfast.availability.v1 import availability_pb2
 from tests.load.bench import Bench
 from tests.load.closed_loop import Caller, Load
+from tests.load.counter import HOLD_CHECKS, counted
 from tests.load.day_slots import COLD_AT_ONCE
 from tests.load.http2 import CallFailed, Method, connect
 from tests.load.measure import Spread, interleaved, percentile, ratios
@@ -58,12 +60,13 @@ def measure(bench: Bench) -> Figure:
             "F2, one transaction per booking", own, bench.rival_side(CREATE, single, single.orders)
         )
         lone = await _lone(bench, server, single.server, single.orders)
+        checks = counted(server, HOLD_CHECKS, "outcome")
         bench.progress.step(f"F2: comparing bitmaps with {orders.count:,} bookings made")
         await require_right_inventory(
             server, bench.world.organization_id, bench.world.entry_count + orders.count
         )
         single.require_rows()
-        return figure(echo, one_by_one, lone, orders.count)
+        return figure(echo, one_by_one, lone, orders.count, checks)
 
     return bench.run(work())
 
@@ -124,7 +127,9 @@ async def _lone(bench: Bench, server: Server, single: Server, single_orders: Ord
     )
 
 
-def figure(echo: Pairs, one_by_one: Pairs, lone: Lone, made: int) -> Figure:
+def figure(
+    echo: Pairs, one_by_one: Pairs, lone: Lone, made: int, checks: Mapping[str, int]
+) -> Figure:
     """Draws the verdicts."""
     of_echo, of_single = echo.ratio, one_by_one.ratio
     slowest, usual = ratios(lone.p99), ratios(lone.p50)
@@ -153,7 +158,7 @@ def figure(echo: Pairs, one_by_one: Pairs, lone: Lone, made: int) -> Figure:
             one_by_one.rates_text(),
             echo.beside_text(),
             one_by_one.beside_text(),
-            "the booking path does not check holds yet",
+            f"checked against holds in time: {checks['answered']:,} of {sum(checks.values()):,}",
             f"lone booking p50 {p50}, {usual.text()} x one transaction's; p99 {p99}",
             f"{made:,} bookings acknowledged, all of them there; no bitmap is wrong",
         ],
@@ -162,5 +167,6 @@ def figure(echo: Pairs, one_by_one: Pairs, lone: Lone, made: int) -> Figure:
             "against_one_transaction_each": one_by_one.data(),
             "lone_seconds": lone._asdict(),
             "acknowledged": made,
+            "hold_checks": dict(checks),
         },
     )

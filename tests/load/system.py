@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -30,10 +31,11 @@ BESIDE: Final = ("catalog", "presence", "PostgreSQL", "Valkey")
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """A process that answers at ``target``."""
+    """A process that answers at ``target``, and its metrics at ``metrics``, unless that is empty."""
 
     target: str
     process: ChildProcess
+    metrics: str = ""
 
     @property
     def pid(self) -> int:
@@ -117,13 +119,25 @@ class System:
         port = ReservedPort(name, Listener(_HOST, 0))
         stack.callback(port.release)
         log = self._folder / "logs" / f"{name}{suffix}.log"
-        fixed = {"HOLDFAST_LISTEN": port.listener.address, "HOLDFAST_MIGRATE": "1"}
+        metrics = f"{_HOST}:{_free_port()}"
+        fixed = {
+            "HOLDFAST_LISTEN": port.listener.address,
+            "HOLDFAST_METRICS_LISTEN": metrics,
+            "HOLDFAST_MIGRATE": "1",
+        }
         process = stack.enter_context(running(f"{package}.{name}", log, {**variables, **fixed}))
         wait_until_serving(name, process, port.listener)
-        return Server(port.listener.target, process)
+        return Server(port.listener.target, process, metrics)
 
     def _echo(self) -> Server:
         log = self._folder / "logs" / "echo.log"
         process = self._stack.enter_context(running("tests.load.echo", log, {}))
         line = wait_for_line("the echo", process, LISTENING)
         return Server(f"{_HOST}:{line.removeprefix(LISTENING)}", process)
+
+
+def _free_port() -> int:
+    # Of a server that cannot be given a socket that is bound already.
+    with socket.create_server((_HOST, 0)) as free:
+        port: int = free.getsockname()[1]
+        return port

@@ -21,6 +21,7 @@ from tests.load.report import Figure
 from tests.load.world import World
 
 PREFIX_BYTES = 5
+CHECKS = {"answered": 6, "timeout": 1}
 
 
 def nothing() -> Iterator[Request]:
@@ -159,7 +160,7 @@ def test_bookings_are_judged_by_the_median_against_the_echo(
 ) -> None:
     lone = booking.Lone([(1.0, 1.0)], [(1.0, 1.0)])
 
-    figure = booking.figure(pairs(rates), pairs([(300, 100)], "single"), lone, 7)
+    figure = booking.figure(pairs(rates), pairs([(300, 100)], "single"), lone, 7, CHECKS)
 
     assert verdicts(figure) == [met, True, True]
     assert figure.cpu == "CPU 400 us per call, B 100 us, single 100 us"
@@ -168,7 +169,7 @@ def test_bookings_are_judged_by_the_median_against_the_echo(
 def test_a_lone_booking_may_not_be_slower_than_one_transaction() -> None:
     lone = booking.Lone([(1.0, 1.0)], [(1.2, 1.0), (1.15, 1.0), (1.0, 1.0)])
 
-    figure = booking.figure(pairs([(50, 100)]), pairs([(299, 100)], "single"), lone, 7)
+    figure = booking.figure(pairs([(50, 100)]), pairs([(299, 100)], "single"), lone, 7, CHECKS)
 
     assert verdicts(figure) == [True, False, False]
 
