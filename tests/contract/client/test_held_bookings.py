@@ -22,6 +22,8 @@ from tests.contract.client.conftest import (
     ServeAvailability,
     ServePresence,
 )
+from tests.contract.client.proxy import proxied
+from tests.contract.client.test_holds import live
 from tests.contract.client.world import DAY, HOUR, NOON, available, cancel, first, reserved, soon
 
 
@@ -193,3 +195,25 @@ async def refusal_of(client: CountingClient, start: datetime) -> str:
         return error.reason
     await cancel(client, booked.booking.booking_id)
     return ""
+
+
+async def test_what_was_booked_while_the_network_was_away_is_not_taken_again(
+    house: House, ben: CountingClient
+) -> None:
+    session = "a-session-of-two-programs"
+    async with (
+        proxied(house.presence) as network,
+        house.client(places={"presence": network.address}) as away,
+        away.hold("studio-a", NOON, HOUR, session=session) as hold,
+    ):
+        await held(hold)
+        network.shut()
+        booking = (await ben.book(request_of(NOON), session=session)).booking
+        # The time is free again before the holder is heard: it must not hold it by mistake.
+        await cancel(ben, booking.booking_id)
+        network.is_open = True
+
+        found = await soon(hold.ended())
+
+        assert (found.state, found.reason) == (HoldState.LOST, "BOOKED")
+        assert await live(ben) == []

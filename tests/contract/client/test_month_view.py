@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
+from services.availability import bootstrap as availability
 from shared.client.failure import HoldfastError
 from shared.client.month_view import MonthPicture, MonthView
+from shared.runtime.clock import Clock
+from shared.runtime.server import started
+from tests.contract.availability.conftest import StillSettings
 from tests.contract.availability.world import FakeCatalog, weekly
 from tests.contract.client.conftest import CountingClient, House
 from tests.contract.client.test_view_faults import LaggingClient, lagging
@@ -91,3 +95,59 @@ async def test_what_cannot_be_viewed_is_refused_at_entering(
             pass
 
     assert caught.value.reason == reason
+
+
+class RunningSettings(StillSettings):
+    """Availability whose clock runs on from a moment."""
+
+    def clock(self) -> Clock:
+        return Clock(self.present - datetime.now(UTC))
+
+
+async def test_a_date_is_closed_when_the_clock_passes_its_last_start(
+    house: House, client_database: str, fake_catalog: tuple[FakeCatalog, str]
+) -> None:
+    ahead = NOON - timedelta(seconds=4) - datetime.now(UTC)
+    settings = RunningSettings.model_validate(
+        {
+            "postgres_url": client_database,
+            "catalog_address": fake_catalog[1],
+            "throwaway_data": True,
+            "drain_seconds": 0.2,
+            "present": datetime.now(UTC) + ahead,
+        }
+    )
+    clock = Clock(ahead).now
+    async with (
+        started(settings, availability.wired) as server,
+        house.client(clock=clock, places={"availability": server.address}) as ann,
+        ann.month_view("studio-a", "session", DAY, DAY + timedelta(days=2), HOUR) as view,
+    ):
+        assert list(view.picture.dates.values()) == [True, True, True]
+
+        passed = await first(aiter(view), lambda p: not is_open(p))
+
+        assert clock() >= NOON
+        assert list(passed.dates.values()) == [False, True, True]
+        assert not passed.is_stale
+
+
+async def test_a_clock_that_the_services_contradict_closes_nothing(house: House) -> None:
+    async with house.client(clock=lambda: NOON + timedelta(days=9)) as ann, viewed(ann) as view:
+        assert all(view.picture.dates.values())
+
+
+async def test_dates_that_have_passed_are_closed(house: House) -> None:
+    days = [NOON - timedelta(days=1)]
+    async with (
+        house.client(clock=lambda: days[0]) as ann,
+        ann.month_view("studio-a", "session", DAY, DAY + timedelta(days=2), HOUR) as view,
+    ):
+        before = view.picture
+        days[0] = NOON + timedelta(days=1)
+
+        picture = view.picture
+
+    assert is_open(before)
+    assert not is_open(picture)
+    assert is_open(picture, DAY + timedelta(days=1))
