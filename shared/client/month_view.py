@@ -9,7 +9,7 @@ import random
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from types import TracebackType
 from typing import TYPE_CHECKING, Final, NamedTuple, Self
 
@@ -36,6 +36,8 @@ _LONGEST_WAIT_SECONDS: Final = 2.0
 # For the first states of the days: a watch that does not answer must not hide the dates.
 _PATIENCE_SECONDS: Final = 2.0
 _QUARTER_SECONDS: Final = QUANTUM.total_seconds()
+# After a quarter hour began, by when it has begun by the services' clock, too.
+_CLOCKS_DIFFER_SECONDS: Final = 60.0
 _LONGEST_LOOK_SECONDS: Final = 60.0
 # Timers may ring a little early.
 _A_MOMENT: Final = 0.01
@@ -93,7 +95,7 @@ class MonthView:
         self._asked = 0
         self._changed_at = -math.inf
         self._asked_at = -math.inf
-        self._asked_quarter = 0
+        self._asked_quarter = (0.0, False)
         self._is_clock_good = True
         self._is_entered = False
         self._dates: Mapping[date, bool] = {}
@@ -212,11 +214,12 @@ class MonthView:
         """Returns when to look again, by the loop's clock, if nothing is told till then."""
         if self._offers.withdrawn is not None:
             return math.inf
-        now = self._live.client.now().timestamp() + self._notice.total_seconds()
-        left = _QUARTER_SECONDS - now % _QUARTER_SECONDS + _A_MOMENT
+        begun = self._earliest().timestamp() % _QUARTER_SECONDS
+        is_new = begun < _CLOCKS_DIFFER_SECONDS
+        left = (_CLOCKS_DIFFER_SECONDS if is_new else _QUARTER_SECONDS) - begun + _A_MOMENT
         # The clock may be set meanwhile.
-        quarter_at = asyncio.get_running_loop().time() + min(left, _LONGEST_LOOK_SECONDS)
-        return min(self._settled_at, quarter_at)
+        look_at = asyncio.get_running_loop().time() + min(left, _LONGEST_LOOK_SECONDS)
+        return min(self._settled_at, look_at)
 
     async def _look(self) -> None:
         """Asks again where something is different that nobody tells."""
@@ -276,18 +279,21 @@ class MonthView:
         event_type = basis.event_type if basis else None
         return event_type.rules.minimum_notice if event_type else timedelta()
 
-    def _quarter(self) -> int:
-        """Returns the quarter hour in which a booking may still start, by number."""
-        earliest = self._live.client.now() + self._notice
-        return int(earliest.timestamp() // _QUARTER_SECONDS)
+    def _earliest(self) -> datetime:
+        """Returns the first moment at which a booking may still start."""
+        return self._live.client.now() + self._notice
+
+    def _quarter(self) -> tuple[float, bool]:
+        """Returns in which quarter hour that is, and whether every clock says so."""
+        number, begun = divmod(self._earliest().timestamp(), _QUARTER_SECONDS)
+        return number, begun >= _CLOCKS_DIFFER_SECONDS
 
     def _first_date(self) -> date:
         """Returns the first date that has not passed."""
         if not self._is_clock_good:
             return date.min
-        earliest = self._live.client.now() + self._notice
         try:
-            return earliest.astimezone(zone(self._time_zone)).date()
+            return self._earliest().astimezone(zone(self._time_zone)).date()
         except UnknownZone:  # a service may know newer zones
             return date.min
 

@@ -98,10 +98,12 @@ async def test_what_cannot_be_viewed_is_refused_at_entering(
 
 
 class RunningSettings(StillSettings):
-    """Availability whose clock runs on from a moment."""
+    """Availability whose clock runs, so much ahead of the host's."""
+
+    ahead: timedelta
 
     def clock(self) -> Clock:
-        return Clock(self.present - datetime.now(UTC))
+        return Clock(self.ahead)
 
 
 async def test_a_date_is_closed_when_the_clock_passes_its_last_start(
@@ -114,7 +116,7 @@ async def test_a_date_is_closed_when_the_clock_passes_its_last_start(
             "catalog_address": fake_catalog[1],
             "throwaway_data": True,
             "drain_seconds": 0.2,
-            "present": datetime.now(UTC) + ahead,
+            "ahead": ahead,
         }
     )
     clock = Clock(ahead).now

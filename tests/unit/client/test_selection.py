@@ -16,6 +16,7 @@ from shared.client.selection import (
     SelectionState,
     judge,
     judge_missing,
+    judge_refusal,
 )
 from shared.client.value import to_duration
 
@@ -123,3 +124,44 @@ def test_a_flexible_range_names_its_bounds() -> None:
     assert (verdict.durations, verdict.shortest, verdict.longest) == ((), 2 * HOUR, 4 * HOUR)
     kept = Selection("studio-a", "session", 2 * HOUR + HOUR / 2)
     assert judge(kept, flexible).state is SelectionState.VALID
+
+
+@pytest.mark.parametrize(
+    ("code", "reason", "metadata", "state"),
+    [
+        ("NOT_FOUND", "NOT_FOUND", {"kind": "resource"}, SelectionState.RESOURCE_DELETED),
+        ("NOT_FOUND", "NOT_FOUND", {"kind": "event_type"}, SelectionState.EVENT_TYPE_DELETED),
+        (
+            *("FAILED_PRECONDITION", "INACTIVE"),
+            *({"kind": "resource"}, SelectionState.RESOURCE_INACTIVE),
+        ),
+        (
+            *("FAILED_PRECONDITION", "INACTIVE"),
+            *({"kind": "event_type"}, SelectionState.EVENT_TYPE_INACTIVE),
+        ),
+        ("FAILED_PRECONDITION", "NOT_LINKED", {}, SelectionState.UNLINKED),
+        ("FAILED_PRECONDITION", "DURATION_NOT_OFFERED", {}, SelectionState.DURATION_GONE),
+    ],
+)
+def test_a_refusal_of_availability_tells_what_became_of_the_choice(
+    code: str, reason: str, metadata: dict[str, str], state: SelectionState
+) -> None:
+    failure = HoldfastError(grpc.StatusCode[code], reason, "so", metadata=metadata)
+
+    verdict = judge_refusal(failure)
+
+    assert verdict is not None
+    assert verdict.state is state
+    assert not verdict.is_offered
+
+
+@pytest.mark.parametrize(
+    "failure",
+    [
+        HoldfastError(grpc.StatusCode.UNAVAILABLE, "UNAVAILABLE", "down"),
+        HoldfastError(grpc.StatusCode.FAILED_PRECONDITION, "NOT_STANDALONE", "alone"),
+        HoldfastError(grpc.StatusCode.NOT_FOUND, "NOT_FOUND", "a proxy's", is_answer=False),
+    ],
+)
+def test_other_refusals_withdraw_no_choice(failure: HoldfastError) -> None:
+    assert judge_refusal(failure) is None
