@@ -149,7 +149,7 @@ def draw(
     left = Size(size.width, room - len(grid) - len(foot))
     shown = starts(picture.slots, subject.zone, glyphs.more, left, now)
     if not picture.slots and health.withdrawn:
-        shown = []  # the head says why
+        shown = [(Styled(" Nothing can be booked.", "dim"),)]  # the head says why
     tail = _news(news, subject.zone, left.height - len(shown))
     return [*head, *grid, *shown, *foot, *tail]
 
@@ -178,7 +178,7 @@ def _head(
     if picture.capacity is not None and picture.capacity > 1:
         facts.insert(1, f"{subject.units} of {text.count(picture.capacity, 'unit')}")
     counted = f"{free} available, {len(picture.slots) - free} reserved"
-    if len(", ".join([*facts, counted])) <= width:
+    if not health.withdrawn and len(", ".join([*facts, counted])) <= width:
         facts.append(counted)
     lines: list[Line] = [
         (Styled(line, "dim"),) for line in wrap(", ".join(facts), width, break_long_words=False)
