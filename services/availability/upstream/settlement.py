@@ -46,13 +46,15 @@ class SettlementTerms:
 
     Attributes:
         gather_seconds: Those that come within this time travel together.
+        pause_seconds: Between two rounds: under load, few calls tell of many.
         answer_seconds: How long an answer is waited for.
         again_seconds: After what time to try again.
         most_seconds: How long after its commit a settlement is still tried.
         most_waiting: How many may wait; of further ones, holds end by themselves.
     """
 
-    gather_seconds: float = 0.05
+    gather_seconds: float = 0.02
+    pause_seconds: float = 0.15
     answer_seconds: float = 1.0
     again_seconds: float = 0.25
     most_seconds: float = 10.0
@@ -122,7 +124,9 @@ class Settlements:
             await self._wanted.wait()
             await asyncio.sleep(self._terms.gather_seconds)
             self._wanted.clear()
-            if not await self._round():
+            if await self._round():
+                await asyncio.sleep(self._terms.pause_seconds)
+            else:
                 self._wanted.set()
                 await asyncio.sleep(self._terms.again_seconds)
 
