@@ -7,7 +7,7 @@ import random
 import secrets
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -32,10 +32,12 @@ Progress = Callable[[int], None]
 
 _RESOURCES: Final = tuple(f"room-{number}" for number in range(6))
 _DAYS: Final = 2
+# So little time that sessions are in one another's way.
+_NARROW_QUANTA: Final = 40
 _CONNECTIONS: Final = 8
 _SLOW_PAUSE_SECONDS: Final = 1.5
-_LAST_PATIENCE_SECONDS: Final = 20.0
-_SECOND: Final = 1_000_000
+_LAST_OPERATIONS: Final = 20
+_FOR_EVER: Final = 1 << 60
 
 
 @dataclass(slots=True)
@@ -60,7 +62,10 @@ class Dose:
         seconds: How long.
         fault_every_seconds: Between two kills.
         pause_seconds: Of a session between two calls, on average.
+        timeout: Of a hold.
+        away_seconds: How long those are away who often are, at most.
         log_length: Changes that the store keeps: older tokens end in a RESET.
+        patience_seconds: Until everybody has been told all of it, in the end.
     """
 
     watchers: int
@@ -68,7 +73,10 @@ class Dose:
     seconds: float
     fault_every_seconds: float
     pause_seconds: float
+    timeout: timedelta = timedelta(seconds=2)
+    away_seconds: float = 8.0
     log_length: int = 500
+    patience_seconds: float = 20.0
 
 
 def silent(_: int) -> None:
@@ -114,15 +122,14 @@ async def claimed_through(
         open_channels = [
             await stack.enter_async_context(grpc.aio.insecure_channel(target)) for target in targets
         ]
-        place = _place(open_channels, timeout)
+        place = _place(open_channels, timeout, quanta=_NARROW_QUANTA)
         witness = Witness(store_url, place.organization_id, _RESOURCES)
-        stack.push_async_callback(witness.close)
-        await stack.enter_async_context(_meanwhile(witness.run()))
+        await stack.enter_async_context(witness.reading())
         crowd = Crowd(place, seed, progress=progress)
         await crowd.run(operations, sessions)
         # Whatever was left behind expires, and is to be gone.
         await asyncio.sleep(timeout.total_seconds() + 1.2)
-        await witness.round()
+        await witness.caught_up()
         ended_at = witness.read_at
     found = judge(witness.truth, crowd.claims, ended_at)
     return Proof(
@@ -136,43 +143,72 @@ async def claimed_through(
 
 async def watched(folder: Path, dose: Dose, *, seed: int, progress: Progress = silent) -> Proof:
     """C8: watchers of all manners, while sessions hold, and servers and store are killed."""
-    began = time.monotonic()
-    timeout = timedelta(seconds=2)
     async with AsyncExitStack() as stack:
         stage = await stack.enter_async_context(
             staged(
                 folder,
-                hold_timeout_seconds=timeout.total_seconds(),
+                hold_timeout_seconds=dose.timeout.total_seconds(),
                 hold_log_length=dose.log_length,
             )
         )
         prompt = await stack.enter_async_context(channels(stage, _CONNECTIONS))
         narrow = await stack.enter_async_context(channels(stage, _CONNECTIONS, *SMALL_WINDOW))
-        place = _place(prompt[:2], timeout)
-        source = random.Random(seed)
-        witness = Witness(stage.url, place.organization_id, _RESOURCES)
-        stack.push_async_callback(witness.close)
+
+        async def hurt() -> Counter[str]:
+            done = await _killed(stage, dose, random.Random(seed), progress)
+            for replica in stage.replicas:
+                await replica.ready()
+            return done
+
+        return await watched_through(prompt, narrow, stage.url, dose, hurt, seed=seed)
+
+
+async def watched_through(
+    prompt: Sequence[grpc.aio.Channel],
+    narrow: Sequence[grpc.aio.Channel],
+    store_url: str,
+    dose: Dose,
+    hurt: Callable[[], Awaitable[Counter[str]]],
+    *,
+    seed: int,
+) -> Proof:
+    """The same, through servers that run already.
+
+    Args:
+        prompt: Connections for everybody.
+        narrow: Connections for those who are to be slow.
+        store_url: Of the servers' store.
+        dose: How much.
+        hurt: Does what is to be done meanwhile, and returns when all serve again.
+        seed: Of sessions and watchers.
+    """
+    began = time.monotonic()
+    place = _place(prompt[:2], dose.timeout)
+    days = frozenset(range(place.first // QUANTA_PER_DAY, place.first // QUANTA_PER_DAY + _DAYS))
+    async with AsyncExitStack() as stack:
+        witness = Witness(store_url, place.organization_id, _RESOURCES)
+        await stack.enter_async_context(witness.reading())
         stalls = Stalls()
-        reader = Reader(place.organization_id, prompt[:2], witness, source)
-        days = frozenset(range(place.first // 96, place.first // 96 + _DAYS))
-        for beside in (witness.run(), stalls.run(), reader.run(_RESOURCES, days)):
+        reader = Reader(place.organization_id, prompt[:2], witness, random.Random(seed))
+        for beside in (stalls.run(), reader.run(_RESOURCES, days)):
             await stack.enter_async_context(_meanwhile(beside))
         crowd = Crowd(place, seed, pause_seconds=dose.pause_seconds)
-        holding = asyncio.create_task(crowd.run(1 << 60, dose.sessions))
-        recorders = _recorders(place, days, prompt, narrow, dose.watchers, seed)
+        holding = asyncio.create_task(crowd.run(_FOR_EVER, dose.sessions))
+        recorders = _recorders(place, days, (prompt, narrow), dose, seed)
         finish = _Finish(witness)
-        watching = [asyncio.create_task(recorder.run(finish.is_reached)) for recorder in recorders]
-        faults = await _hurt(stage, dose, source, progress)
+        watching = [asyncio.create_task(one.run(finish.is_reached)) for one in recorders]
+        faults = await hurt()
         crowd.stop()
         await holding
-        for replica in stage.replicas:
-            await replica.ready()
-        await asyncio.sleep(timeout.total_seconds() + 1.2)
-        last = Crowd(_place(prompt[:2], timeout, place.organization_id), seed + 1)
-        await last.run(20, 4)
-        await asyncio.sleep(timeout.total_seconds() + 1.2)
+        # Once all of it has expired, everybody is to hear of what comes last.
+        await witness.all_gone()
+        last = Crowd(place, seed + 1)
+        await last.run(_LAST_OPERATIONS, 2)
+        await witness.all_gone()
         finish.set(await witness.end())
-        _, late = await asyncio.wait(watching, timeout=_LAST_PATIENCE_SECONDS)
+        # Whoever has been told all of it ends at the next message.
+        await last.touch_everything()
+        _, late = await asyncio.wait(watching, timeout=dose.patience_seconds)
         for task in late:
             task.cancel()
         for ended in await asyncio.gather(*watching, return_exceptions=True):
@@ -222,7 +258,7 @@ class _Finish:
         )
 
 
-async def _hurt(
+async def _killed(
     stage: Stage, dose: Dose, source: random.Random, progress: Progress
 ) -> Counter[str]:
     """Kills one thing after the other, for as long as the run lasts; all three in turns."""
@@ -248,14 +284,13 @@ async def _hurt(
 def _recorders(
     place: Place,
     days: frozenset[int],
-    prompt: Sequence[grpc.aio.Channel],
-    narrow: Sequence[grpc.aio.Channel],
-    count: int,
+    through: tuple[Sequence[grpc.aio.Channel], Sequence[grpc.aio.Channel]],
+    dose: Dose,
     seed: int,
 ) -> list[Recorder]:
-    """Of each five, one is slow, one hangs up all the time, one forgets where it was."""
+    """Of each five one is slow, one hangs up again and again, one forgets, and one is away."""
     found = []
-    for number_ in range(count):
+    for number_ in range(dose.watchers):
         source = random.Random(f"{seed}/watcher/{number_}")
         resources = source.sample(_RESOURCES, source.randint(1, 4))
         watched_days = frozenset(source.sample(sorted(days), source.randint(1, len(days))))
@@ -264,24 +299,26 @@ def _recorders(
             resumes_after=8 if kind == 1 else 80,
             pause_seconds=_SLOW_PAUSE_SECONDS if kind == 0 else 0.0,
             forgets=0.3 if kind == 2 else 0.0,
-            away_seconds=8.0 if kind == 3 else 0.0,
+            away_seconds=dose.away_seconds if kind == 3 else 0.0,
         )
         watch = Watch(f"watcher {number_}", resources, watched_days)
-        through = narrow if kind == 0 else prompt
-        found.append(Recorder(place.organization_id, through, watch, manners, source))
+        channels_ = through[kind == 0]
+        found.append(Recorder(place.organization_id, channels_, watch, manners, source))
     return found
 
 
 def _place(
-    open_channels: Sequence[grpc.aio.Channel], timeout: timedelta, organization_id: str = ""
+    open_channels: Sequence[grpc.aio.Channel],
+    timeout: timedelta,
+    quanta: int = _DAYS * QUANTA_PER_DAY,
 ) -> Place:
     tomorrow = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
     return Place(
-        organization_id or f"org-{secrets.token_hex(6)}",
+        f"org-{secrets.token_hex(6)}",
         open_channels,
         _RESOURCES,
         number(tomorrow + timedelta(days=1)),
-        _DAYS * QUANTA_PER_DAY,
+        quanta,
         timeout // timedelta(microseconds=1),
         rests_seconds=1.5 * timeout.total_seconds(),
     )

@@ -85,6 +85,13 @@ class Crowd:
                 source = random.Random(f"{self.seed}/{number}")
                 group.create_task(self._client(source))
 
+    async def touch_everything(self) -> None:
+        """Holds all of each resource's days once: whoever watches any of them is told."""
+        session = _Session(self, random.Random(self.seed))
+        span = (self.place.first, self.place.first + self.place.quanta)
+        for resource in self.place.resources:
+            await session.hold(resource, span)
+
     def stop(self) -> None:
         """Lets ``run`` return once what is under way is answered."""
         self._left = 0
@@ -137,6 +144,10 @@ class _Session:
         """Takes a hold, or swaps one."""
         key = (self._source.choice(self._place.resources), self._source.choice(["", "b"]))
         await self._beat(key, self._span())
+
+    async def hold(self, resource: str, span: _Span) -> None:
+        """Takes one hold."""
+        await self._beat((resource, ""), span)
 
     async def renew(self) -> None:
         """Renews a hold, which may be gone."""

@@ -82,6 +82,8 @@ class _Walk:
         self._folded: dict[str, dict[Name, Held]] = {}
         # By resource not yet told of in this call: the revision of the token it began with.
         self._resuming: dict[str, int] = {}
+        # What came and went while nobody listened need not be told to who resumes.
+        self._is_opening = False
         self._messages = 0
 
     def segment(self, segment: Segment) -> None:
@@ -97,6 +99,7 @@ class _Walk:
         for number, message in enumerate(segment.messages):
             if segment.resumed is None and number == 0 and message.event is not Event.SNAPSHOT:
                 self._fault(Rule.RESUMABLE, f"a new watch begins with {message.event}")
+            self._is_opening = number == 0
             self._message(message)
         for resource in self._folded:
             self._compare(resource)
@@ -226,6 +229,8 @@ class _Walk:
         if line is None or revision <= after:
             return []
         entries = line.between(max(after, line.base), revision)
+        if self._is_opening and not any(expected(entries, self._days)):
+            return []
         return [entry for entry in entries if any(expected([entry], self._days))]
 
     def _fault(self, rule: Rule, text: str) -> None:

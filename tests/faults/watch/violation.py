@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import StrEnum
 from typing import NamedTuple
 
@@ -34,3 +35,11 @@ class Violation(NamedTuple):
 
     def __str__(self) -> str:
         return f"{self.rule}: {self.text}"
+
+
+def report(found: Sequence[Violation], most: int = 20) -> str:
+    """The first violations, one a line, and how many there are."""
+    lines = [str(violation) for violation in found[:most]]
+    if len(found) > most:
+        lines.append(f"and {len(found) - most} more")
+    return "\n".join(lines)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
+from contextlib import asynccontextmanager
 from typing import Any, Final
 
 import redis.asyncio
@@ -60,28 +61,32 @@ class Witness:
             protocol=2,
         )
         self._heads: dict[int, Position] = {}
+        self._lost: set[int] = set()
         self.read_at = 0
         self._advanced = asyncio.Event()
+        self._is_ended = False
 
-    async def close(self) -> None:
-        """Closes its connection."""
-        await self._client.aclose()
+    @asynccontextmanager
+    async def reading(self) -> AsyncIterator[None]:
+        """Reads until the block ends."""
+        task = asyncio.create_task(self._run())
+        try:
+            yield
+        finally:
+            # Not by a cancellation: the driver may swallow it.
+            self._is_ended = True
+            await task
+            await self._client.aclose()
 
-    async def run(self) -> None:
-        """Reads on until it is cancelled."""
-        while True:
+    async def _run(self) -> None:
+        while not self._is_ended:
             try:
-                await self.round()
+                await self._round()
             except (exceptions.RedisError, OSError):
                 self.read_at = 0  # whatever comes next may have come long ago
             await asyncio.sleep(_POLL_SECONDS)
 
-    async def round(self) -> None:
-        """Reads what has come.
-
-        Raises:
-            RedisError: The store does not answer.
-        """
+    async def _round(self) -> None:
         pipeline = self._client.pipeline(transaction=True)
         pipeline.time()
         for scope in self._scopes:
@@ -100,19 +105,33 @@ class Witness:
                 # Started anew with older data, it stands before what was seen, for a moment.
                 if head.revision >= known.revision:
                     self._take(scope, head, entries, (absent_at, seen_at))
+                else:
+                    self._lost.add(scope)
             elif head.epoch:
                 await self._begin(scope, seen_at)
+            else:
+                self._lost.add(scope)
         self._advanced.set()
         self._advanced.clear()
 
     async def caught_up(self) -> None:
-        """Waits until it has read all that is there now; for whoever runs it meanwhile."""
+        """Waits until it has read all that is there now."""
         await self._advanced.wait()  # which may have begun before
         await self._advanced.wait()
 
+    async def all_gone(self) -> None:
+        """Waits until nobody holds anything."""
+        await self.caught_up()
+        while any(
+            (line := self.truth.line(name.resource_id, head.epoch)) is not None and line.state
+            for scope, head in self._heads.items()
+            for name in self._scopes[scope]
+        ):
+            await self._advanced.wait()
+
     async def end(self) -> dict[str, Position]:
-        """Reads once more and returns how far each resource's changes go."""
-        await self.round()
+        """Returns how far each resource's changes go."""
+        await self.caught_up()
         return {
             name.resource_id: self._heads[scope]
             for scope, names in self._scopes.items()
@@ -121,9 +140,9 @@ class Witness:
         }
 
     def head(self, resource: str) -> Position | None:
-        """How far it has read what concerns a resource."""
+        """How far it has read what concerns a resource; None after a loss, until it is known."""
         for scope, names in self._scopes.items():
-            if any(name.resource_id == resource for name in names):
+            if scope not in self._lost and any(name.resource_id == resource for name in names):
                 return self._heads.get(scope)
         return None
 
@@ -144,6 +163,7 @@ class Witness:
             self._take(scope, head, entries, (0, seen_at))
             return
         self._heads[scope] = head
+        self._lost.discard(scope)
         for name, found in zip(self._scopes[scope], holds, strict=True):
             pairs = [part for pair in found.items() for part in pair]
             state = {
@@ -156,6 +176,7 @@ class Witness:
         self, scope: int, head: Position, entries: Iterable[Any], when: tuple[int, int]
     ) -> None:
         self._heads[scope] = head
+        self._lost.discard(scope)
         for number, fields in entries:
             resource = named_resource(fields[b"name"].decode()).resource_id
             line = self.truth.line(resource, head.epoch)
