@@ -129,9 +129,11 @@ class WatchStream(Generic[TopicT, UpdateT]):
         future.add_done_callback(self._end)
         return True
 
-    def _end(self, _: asyncio.Future[Any]) -> None:
+    def _end(self, written: asyncio.Future[Any]) -> None:
         write, self._under_way = self._under_way, None
         if write is None or self.ended.done():
+            if not written.cancelled():
+                written.exception()  # seen: the caller is gone, and so may the connection be
             return
         try:
             is_under_way = self._goes_on(write)
