@@ -12,10 +12,10 @@ from services.launcher.service import environment_of
 from services.launcher.store import Stores
 
 
-def environment(**inherited: str) -> dict[str, str]:
+def environment(name: str = "presence", **inherited: str) -> dict[str, str]:
     options = parse([], inherited, Path("/"))
     stores = Stores(options, Console())
-    return environment_of("presence", options, options.listeners, stores, 0.0, inherited)
+    return environment_of(name, options, options.listeners, stores, 0.0, inherited)
 
 
 @pytest.mark.parametrize(
@@ -30,3 +30,16 @@ def test_variables_of_libpq_are_for_a_given_server_only(
 
     assert found.get("PGPASSFILE") == expected
     assert found["PATH"] == "/bin"
+
+
+def test_availability_is_told_whom_to_ask() -> None:
+    found = environment(
+        "availability",
+        HOLDFAST_REDIS_URL="redis://redis.example.org",
+        HOLDFAST_POSTGRES_URL="postgresql://db.example.org/postgres",
+        HOLDFAST_PRESENCE_ADDRESS="127.0.0.1:9",
+        HOLDFAST_MANAGEMENT_KEY="of some length",
+    )
+
+    assert found["HOLDFAST_PRESENCE_ADDRESS"] == "127.0.0.1:9"
+    assert found["HOLDFAST_CATALOG_ADDRESS"].startswith("127.0.0.1:")
