@@ -114,7 +114,7 @@ async def wired(settings: AvailabilitySettings) -> AsyncIterator[Service]:
 
         terms = WriterTerms(most_waiting=settings.ledger_queue)
         metrics = HoldMetrics()
-        presence = _presence(settings, metrics)
+        presence = holds_of(settings, metrics)
         stack.push_async_callback(presence.close)
         ledger = PostgresLedger(database, noted, terms)
         stack.push_async_callback(ledger.close, _LAST_SECONDS)
@@ -136,7 +136,8 @@ async def wired(settings: AvailabilitySettings) -> AsyncIterator[Service]:
             yield Service(NAME, _servicers(parts), ERRORS, _WRITES, metrics.collectors)
 
 
-def _presence(settings: AvailabilitySettings, metrics: HoldMetrics) -> Presence | NoPresence:
+def holds_of(settings: AvailabilitySettings, metrics: HoldMetrics) -> Presence | NoPresence:
+    """Returns presence as the settings name it: as bookings ask it, and tell it."""
     if not settings.presence_address:
         return NoPresence(metrics)
     budget = settings.hold_check_budget().total_seconds()

@@ -18,6 +18,7 @@ from services.availability.app.book import Book
 from services.availability.app.find_slots import DaySlots
 from services.availability.app.hold_gate import HoldGate
 from services.availability.app.port import Answered, DayReader, Ledger
+from services.availability.bootstrap import holds_of
 from services.availability.domain.booking import Booking, Note
 from services.availability.domain.claim import DayState
 from services.availability.domain.request_key import RequestKey
@@ -26,7 +27,7 @@ from services.availability.rpc.errors import ERRORS
 from services.availability.settings import AvailabilitySettings
 from services.availability.upstream.catalog import Catalog
 from services.availability.upstream.hold_metrics import HoldMetrics
-from services.availability.upstream.presence import NoPresence
+from shared.runtime.background import running
 from shared.runtime.call import Context
 from shared.runtime.server import Service, Servicer
 from shared.slots.engine import days_needed, free_starts
@@ -66,7 +67,7 @@ class Days(Protocol):
 def wired(
     name: str,
     opened: Callable[[AvailabilitySettings], AbstractAsyncContextManager[StoreT]],
-    served: Callable[[AvailabilitySettings, Catalog, StoreT], Sequence[Servicer]],
+    served: Callable[[AvailabilitySettings, Catalog, HoldGate, StoreT], Sequence[Servicer]],
 ) -> Callable[[AvailabilitySettings], AbstractAsyncContextManager[Service]]:
     """Returns what the server kit wants: a baseline's service while its store is open."""
 
@@ -80,8 +81,15 @@ def wired(
                 stale_seconds=settings.catalog_stale_seconds,
             )
             stack.push_async_callback(catalog.close)
-            servicers = served(settings, catalog, store)
-            yield Service(name, servicers, ERRORS, frozenset({"CreateBooking"}))
+            metrics = HoldMetrics()
+            presence = holds_of(settings, metrics)
+            stack.push_async_callback(presence.close)
+            # Days are read of held pools only, and there are none.
+            gate = HoldGate(presence, cast("DayReader", store))
+            servicers = served(settings, catalog, gate, store)
+            async with running(presence.run()):
+                writes = frozenset({"CreateBooking"})
+                yield Service(name, servicers, ERRORS, writes, metrics.collectors)
 
     return wire
 
@@ -111,13 +119,13 @@ def day_slots_of(settings: AvailabilitySettings, catalog: Catalog, days: Days) -
     return _servicer("AvailabilityService", "GetDaySlots", handler)
 
 
-def bookings_in(settings: AvailabilitySettings, catalog: Catalog, store: Store) -> Servicer:
+def bookings_in(
+    settings: AvailabilitySettings, catalog: Catalog, gate: HoldGate, store: Store
+) -> Servicer:
     """CreateBooking into a store."""
     tokens = settings.management_tokens()
     # Of its ledger, this use case asks no more than a store has.
     ledger = cast("Ledger", store)
-    # Days are read of what is held only, and here nothing is.
-    gate = HoldGate(NoPresence(HoldMetrics()), cast("DayReader", store))
     book = Book(
         catalog, gate, ledger, settings.clock(), tokens, booking_codec.answer, administration=False
     )

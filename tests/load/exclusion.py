@@ -13,6 +13,7 @@ from typing import Final
 
 from psycopg import errors
 
+from services.availability.app.hold_gate import HoldGate
 from services.availability.app.port import Answered
 from services.availability.domain.booking import Booking, Note
 from services.availability.domain.claim import DayState
@@ -169,10 +170,10 @@ def _refusal(resource_id: str, occupancy: Span) -> SlotUnavailable:
 
 
 def served(
-    settings: AvailabilitySettings, catalog: Catalog, store: ExclusionStore
+    settings: AvailabilitySettings, catalog: Catalog, gate: HoldGate, store: ExclusionStore
 ) -> Sequence[Servicer]:
     """CreateBooking and GetDaySlots."""
-    return [bookings_in(settings, catalog, store), day_slots_of(settings, catalog, store)]
+    return [bookings_in(settings, catalog, gate, store), day_slots_of(settings, catalog, store)]
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from psycopg import errors
 
+from services.availability.app.hold_gate import HoldGate
 from services.availability.app.port import Answered
 from services.availability.domain.booking import Booking, Note
 from services.availability.domain.refusal import Contended, IdTaken, SlotUnavailable
@@ -127,10 +128,10 @@ def _array(values: Iterable[object]) -> str:
 
 
 def served(
-    settings: AvailabilitySettings, catalog: Catalog, store: SingleStore
+    settings: AvailabilitySettings, catalog: Catalog, gate: HoldGate, store: SingleStore
 ) -> Sequence[Servicer]:
     """CreateBooking: its reads are not what it is compared by."""
-    return [bookings_in(settings, catalog, store)]
+    return [bookings_in(settings, catalog, gate, store)]
 
 
 if __name__ == "__main__":

@@ -31,7 +31,7 @@ BESIDE: Final = ("catalog", "presence", "PostgreSQL", "Valkey")
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """A process that answers at ``target``, and its metrics at ``metrics``, unless that is empty."""
+    """A process that answers at ``target``, and tells metrics at ``metrics`` if anywhere."""
 
     target: str
     process: ChildProcess
