@@ -17,7 +17,7 @@ from holdfast.availability.v1 import availability_pb2, booking_pb2
 from services.availability.app.book import Book
 from services.availability.app.find_slots import DaySlots
 from services.availability.app.hold_gate import HoldGate
-from services.availability.app.port import Answered, DayReader, Ledger
+from services.availability.app.port import Answered, DayReader, Ledger, OnCommit, nothing
 from services.availability.bootstrap import holds_of
 from services.availability.domain.booking import Booking, Note
 from services.availability.domain.claim import DayState
@@ -51,6 +51,7 @@ class Store(Protocol):
         encode: Callable[[Booking], bytes],
         *,
         is_named: bool = True,
+        committed: OnCommit = nothing,
     ) -> Answered:
         """Writes the booking, or refuses; returns the key's answer."""
 

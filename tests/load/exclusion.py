@@ -14,7 +14,7 @@ from typing import Final
 from psycopg import errors
 
 from services.availability.app.hold_gate import HoldGate
-from services.availability.app.port import Answered
+from services.availability.app.port import Answered, OnCommit, nothing
 from services.availability.domain.booking import Booking, Note
 from services.availability.domain.claim import DayState
 from services.availability.domain.refusal import Contended, IdTaken, SlotUnavailable
@@ -104,6 +104,7 @@ class ExclusionStore(BaselineStore):
         encode: Callable[[Booking], bytes],
         *,
         is_named: bool = True,
+        committed: OnCommit = nothing,
     ) -> Answered:
         """Writes the booking, or refuses; returns the key's answer."""
         del is_named  # an id is never taken twice, whoever chose it
@@ -122,6 +123,7 @@ class ExclusionStore(BaselineStore):
         for _ in range(_ATTEMPTS):
             try:
                 if await self.fetch(_CREATE, parameters):
+                    committed()
                     return Answered(answer)
             except errors.ExclusionViolation:
                 raise _refusal(item.resource_id, item.occupancy) from None

@@ -13,7 +13,7 @@ from typing import Any, Final
 from psycopg import errors
 
 from services.availability.app.hold_gate import HoldGate
-from services.availability.app.port import Answered
+from services.availability.app.port import Answered, OnCommit, nothing
 from services.availability.domain.booking import Booking, Note
 from services.availability.domain.refusal import Contended, IdTaken, SlotUnavailable
 from services.availability.domain.request_key import RequestKey
@@ -52,6 +52,7 @@ class SingleStore(BaselineStore):
         encode: Callable[[Booking], bytes],
         *,
         is_named: bool = True,
+        committed: OnCommit = nothing,
     ) -> Answered:
         """Writes the booking, or refuses; returns the key's answer."""
         del is_named  # an id is never taken twice, whoever chose it
@@ -65,6 +66,8 @@ class SingleStore(BaselineStore):
                     raise
                 continue
             if (given := _given(key, booking.booking_id, answer, found)) is not None:
+                if given is answer:
+                    committed()
                 return Answered(given, is_replay=given is not answer)
         raise Contended
 

@@ -77,7 +77,15 @@ class Block:
             return await former_answer(self._ledger, key, refusal)
         try:
             made = await self._ledger.create(
-                key, block, closure.note, self._encode, is_named=bool(closure.booking_id)
+                key,
+                block,
+                closure.note,
+                self._encode,
+                is_named=bool(closure.booking_id),
+                # Nobody's holds are in the way of whoever takes time out of use: they end with it.
+                committed=lambda: self._gate.settle(
+                    key.organization_id, "", block.items, is_block=True
+                ),
             )
         except SlotUnavailable as refusal:
             (item,) = block.items
@@ -85,9 +93,6 @@ class Block:
                 key.organization_id, item.resource_id, item.occupancy, _TOLD
             )
             raise SlotUnavailable(refusal.resource_id, refusal.quanta, found) from None
-        if not made.is_replay:
-            # Nobody's holds are in the way of whoever takes time out of use: they end with it.
-            self._gate.settle(key.organization_id, "", block.items, is_block=True)
         return made.answer
 
     async def _judged(self, organization_id: str, closure: Closure) -> Booking:

@@ -93,12 +93,16 @@ class Book:
         except Failure as refusal:
             return Made(await former_answer(self._ledger, key, refusal), None)
         answer, is_replay = await self._ledger.create(
-            key, booking, order.note, self._encode, is_named=bool(order.booking_id)
+            key,
+            booking,
+            order.note,
+            self._encode,
+            is_named=bool(order.booking_id),
+            committed=lambda: self._gate.settle(
+                order.organization_id, order.session, booking.items
+            ),
         )
-        if is_replay:
-            return Made(answer, None)
-        self._gate.settle(order.organization_id, order.session, booking.items)
-        return Made(answer, token)
+        return Made(answer, None if is_replay else token)
 
     async def _judged(self, order: Order) -> tuple[Booking, str]:
         if order.note.is_override and not self._administration:

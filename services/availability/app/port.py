@@ -116,6 +116,14 @@ Of None where something may have been committed, but what is not known.
 """
 
 
+OnCommit = Callable[[], None]
+"""Called when something is committed: it neither waits nor fails."""
+
+
+def nothing() -> None:
+    """Does nothing when something is committed."""
+
+
 class Answered(NamedTuple):
     """What a caller is told, and whether the same call was told that before."""
 
@@ -142,6 +150,7 @@ class Ledger(Protocol):
         encode: Callable[[Booking], bytes],
         *,
         is_named: bool = True,
+        committed: OnCommit = nothing,
     ) -> Answered:
         """Takes the booking's time and writes it down; returns the key's answer.
 
@@ -151,6 +160,8 @@ class Ledger(Protocol):
             note: For the history.
             encode: Makes the answer.
             is_named: Whether a caller chose the booking's id, so that another may have it.
+            committed: Called once the booking is there, be its caller gone by then; not of a
+                replay.
 
         Raises:
             IdTaken: Another booking has its id.
@@ -158,7 +169,13 @@ class Ledger(Protocol):
         """
 
     async def change(
-        self, organization_id: str, key: RequestKey | None, booking_id: str, decision: Decision
+        self,
+        organization_id: str,
+        key: RequestKey | None,
+        booking_id: str,
+        decision: Decision,
+        *,
+        committed: OnCommit = nothing,
     ) -> bytes:
         """Changes a booking, takes what it newly needs and frees what it no longer does.
 
@@ -168,6 +185,7 @@ class Ledger(Protocol):
             booking_id: Which booking.
             decision: What is to become of it, or a refusal. Pure: it is asked more than once,
                 for the last time with the booking locked.
+            committed: As in ``create``.
 
         Raises:
             NotFound: There is no such booking.

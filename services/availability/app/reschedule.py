@@ -78,10 +78,13 @@ class Reschedule:
             moved = self._moved(booking, offerings, to)
             return Change(moved, Event.RESCHEDULED, to.note, self._encode(moved))
 
-        answer = await self._ledger.change(key.organization_id, key, to.booking_id, decide)
-        if moved is not None:  # of a replay, nothing was decided
-            self._gate.settle(key.organization_id, to.session, moved.items)
-        return answer
+        def committed() -> None:
+            if moved is not None:  # as it was decided last, under the row's lock
+                self._gate.settle(key.organization_id, to.session, moved.items)
+
+        return await self._ledger.change(
+            key.organization_id, key, to.booking_id, decide, committed=committed
+        )
 
     async def _judged(self, organization_id: str, to: NewTime) -> Sequence[Offering]:
         if to.note.is_override and not self._administration:

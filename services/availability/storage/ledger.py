@@ -6,7 +6,7 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Final, LiteralString
 
-from services.availability.app.port import Answered, Noted
+from services.availability.app.port import Answered, Noted, OnCommit, nothing
 from services.availability.domain.booking import Booking, Note
 from services.availability.domain.claim import DayKey, DayState
 from services.availability.domain.ledger_claim import (
@@ -82,13 +82,20 @@ class PostgresLedger:
         encode: Callable[[Booking], bytes],
         *,
         is_named: bool = True,
+        committed: OnCommit = nothing,
     ) -> Answered:
         """As in the port."""
         claim = CreateClaim(key, booking, note, encode, is_named)
-        return await self._writer.commit(key.organization_id, claim)
+        return await self._writer.commit(key.organization_id, claim, committed)
 
     async def change(
-        self, organization_id: str, key: RequestKey | None, booking_id: str, decision: Decision
+        self,
+        organization_id: str,
+        key: RequestKey | None,
+        booking_id: str,
+        decision: Decision,
+        *,
+        committed: OnCommit = nothing,
     ) -> bytes:
         """As in the port."""
         for _ in range(_ATTEMPTS):
@@ -99,7 +106,7 @@ class PostgresLedger:
                 raise NotFound(Kind.BOOKING, booking_id)
             claim = ChangeClaim.prepared(key, booking, decision)
             try:
-                return (await self._writer.commit(organization_id, claim)).answer
+                return (await self._writer.commit(organization_id, claim, committed)).answer
             except Outdated:
                 continue
         raise Contended

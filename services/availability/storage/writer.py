@@ -18,7 +18,7 @@ from typing import Final
 
 import psycopg
 
-from services.availability.app.port import Answered, Noted
+from services.availability.app.port import Answered, Noted, OnCommit, nothing
 from services.availability.domain.ledger_claim import Claim
 from services.availability.domain.refusal import Contended
 from services.availability.storage.database import Database
@@ -47,6 +47,7 @@ class _Waiting:
     claim: Claim
     future: asyncio.Future[Answered]
     deadline: float
+    committed: OnCommit
 
 
 @dataclass(slots=True)
@@ -104,11 +105,13 @@ class Writer:
     waiting: int = field(default=0, init=False)
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
 
-    async def commit(self, organization_id: str, claim: Claim) -> Answered:
+    async def commit(
+        self, organization_id: str, claim: Claim, committed: OnCommit = nothing
+    ) -> Answered:
         """Waits until a claim is decided, and committed unless it is refused.
 
         A caller that leaves while the claim waits takes it back; later it is committed all the
-        same.
+        same, and ``committed`` is called.
 
         Raises:
             Outdated: It must be prepared anew.
@@ -117,7 +120,8 @@ class Writer:
         if self.waiting >= self.terms.most_waiting:
             raise Overloaded("too many bookings wait to be decided", retry_after=_AGAIN_AFTER)
         loop = asyncio.get_running_loop()
-        waiting = _Waiting(claim, loop.create_future(), loop.time() + time_remaining(_FOR_EVER))
+        deadline = loop.time() + time_remaining(_FOR_EVER)
+        waiting = _Waiting(claim, loop.create_future(), deadline, committed)
         queue = self._queues.get(organization_id)
         if queue is None:
             # Nothing of this organization is on its way: the claim need not wait.
@@ -224,6 +228,8 @@ class Writer:
             self._note(organization_id, committed)
             outcomes = committed.outcomes
         for waiting, outcome in zip(group, outcomes, strict=True):
+            if isinstance(outcome, Answered) and not outcome.is_replay:
+                waiting.committed()
             _tell(waiting.future, outcome)
 
     async def _run(

@@ -11,8 +11,10 @@ from datetime import timedelta
 import psycopg
 import pytest
 
-from services.availability.domain.booking import Booking
+from services.availability.app.port import Answered
+from services.availability.domain.booking import Booking, Note
 from services.availability.domain.refusal import Contended, InvalidState, SlotUnavailable
+from services.availability.domain.request_key import RequestKey
 from services.availability.storage.database import Database
 from services.availability.storage.writer import WriterTerms
 from shared.runtime import deadline
@@ -125,6 +127,32 @@ async def test_a_caller_that_leaves_costs_its_neighbours_nothing(
     # What was on its way is written all the same, what still waited is not.
     assert feeds(database_url, organization) == [1, 1, 3]
     assert await violations(database, organization) == 0
+
+
+async def test_a_commit_is_told_once_even_if_its_caller_has_left(
+    database: Database, database_url: str, organization: str
+) -> None:
+    ledger = Ledger(database)
+    await ledger.book(key(organization), booking(organization, 0, 1), b"")
+    request, entry = key(organization), booking(organization, 10, 11)
+    told: list[str] = []
+
+    async def create(wanted: RequestKey, name: str, of: Booking = entry) -> Answered:
+        return await ledger.create(
+            wanted, of, Note("ann"), lambda _: b"made", committed=lambda: told.append(name)
+        )
+
+    with held(database_url, organization):
+        leaving = asyncio.create_task(create(request, "left"))
+        await waiting_for_a_lock(database_url)
+        leaving.cancel()
+        await asyncio.gather(leaving, return_exceptions=True)
+    again = await create(request, "again")
+    with pytest.raises(SlotUnavailable):
+        await create(key(organization), "refused", booking(organization, 10, 11))
+
+    assert again == Answered(b"made", is_replay=True)
+    assert told == ["left"]
 
 
 async def test_a_claim_that_cannot_be_written_falls_out_alone(
