@@ -26,6 +26,7 @@ import uvloop
 from tests.faults import proof
 from tests.faults.checker import report as violations_text
 from tests.faults.proof import Proof
+from tests.faults.watch import soak as watch
 from tests.integration.availability.database import migrated_database
 from tests.load.progress import Bar, Progress
 from tests.load.report import Figure, Part, Report, machine, verdict
@@ -271,10 +272,14 @@ _SOAKS: dict[str, Callable[[Soak], Coroutine[Any, Any, Figure]]] = {
     "C4": _killed,
     "C5": _retried,
     "C6": _bundled,
+    "C7": watch.held,
+    "C8": watch.watched,
     "C9": _told,
     "C10": _zones,
     "model": _walked,
     "F4": _remembered,
+    "slow": watch.unread,
+    "storm": watch.storm,
 }
 
 

@@ -30,12 +30,14 @@ from tests.faults.watch.witness import Witness
 
 Progress = Callable[[int], None]
 
+KILLS: Final = ("service", "store without data", "store with data")
+COUNTED: Final = ("resumptions", "resets", "bookmarks", "states of slow readers", "readings")
+
 _RESOURCES: Final = tuple(f"room-{number}" for number in range(6))
 _DAYS: Final = 2
 # So little time that sessions are in one another's way.
 _NARROW_QUANTA: Final = 40
 _CONNECTIONS: Final = 8
-_SLOW_PAUSE_SECONDS: Final = 1.5
 _LAST_OPERATIONS: Final = 20
 _FOR_EVER: Final = 1 << 60
 
@@ -63,6 +65,7 @@ class Dose:
         fault_every_seconds: Between two kills.
         pause_seconds: Of a session between two calls, on average.
         timeout: Of a hold.
+        slow_seconds: How long slow readers read nothing, again and again.
         away_seconds: How long those are away who often are, at most.
         log_length: Changes that the store keeps: older tokens end in a RESET.
         patience_seconds: Until everybody has been told all of it, in the end.
@@ -74,6 +77,7 @@ class Dose:
     fault_every_seconds: float
     pause_seconds: float
     timeout: timedelta = timedelta(seconds=2)
+    slow_seconds: float = 8.0
     away_seconds: float = 8.0
     log_length: int = 500
     patience_seconds: float = 20.0
@@ -206,6 +210,8 @@ async def watched_through(
         await last.run(_LAST_OPERATIONS, 2)
         await witness.all_gone()
         finish.set(await witness.end())
+        for recorder in recorders:
+            recorder.hurries = True
         # Whoever has been told all of it ends at the next message.
         await last.touch_everything()
         _, late = await asyncio.wait(watching, timeout=dose.patience_seconds)
@@ -264,14 +270,13 @@ async def _killed(
     """Kills one thing after the other, for as long as the run lasts; all three in turns."""
     done: Counter[str] = Counter()
     began = time.monotonic()
-    kinds = ["service", "store without data", "store with data"]
     number = 0
     while (passed := time.monotonic() - began) < dose.seconds:
         progress(int(passed))
         await asyncio.sleep(min(dose.fault_every_seconds, dose.seconds - passed))
         if time.monotonic() - began >= dose.seconds:
             break
-        kind = kinds[number % len(kinds)]
+        kind = KILLS[number % len(KILLS)]
         number += 1
         if kind == "service":
             source.choice(stage.replicas).restart()
@@ -292,12 +297,16 @@ def _recorders(
     found = []
     for number_ in range(dose.watchers):
         source = random.Random(f"{seed}/watcher/{number_}")
-        resources = source.sample(_RESOURCES, source.randint(1, 4))
-        watched_days = frozenset(source.sample(sorted(days), source.randint(1, len(days))))
         kind = number_ % 5
+        # Whoever is slow watches everything: more comes than is kept for one watcher.
+        count = len(_RESOURCES) if kind == 0 else source.randint(1, 4)
+        resources = source.sample(_RESOURCES, count)
+        watched_days = days
+        if kind != 0:
+            watched_days = frozenset(source.sample(sorted(days), source.randint(1, len(days))))
         manners = Manners(
             resumes_after=8 if kind == 1 else 80,
-            pause_seconds=_SLOW_PAUSE_SECONDS if kind == 0 else 0.0,
+            pause_seconds=dose.slow_seconds if kind == 0 else 0.0,
             forgets=0.3 if kind == 2 else 0.0,
             away_seconds=dose.away_seconds if kind == 3 else 0.0,
         )
@@ -351,7 +360,7 @@ def _proof(
             events = [message.event for message in segment.messages]
             proof.counts["resets"] += events.count(Event.RESET)
             proof.counts["bookmarks"] += events.count(Event.BOOKMARK)
-            proof.counts["coalesced"] += events[1:].count(Event.SNAPSHOT)
+            proof.counts["states of slow readers"] += events[1:].count(Event.SNAPSHOT)
     return proof
 
 

@@ -33,6 +33,7 @@ from tests.faults.watch.trace import (
 
 _RETRY_SECONDS: Final = (0.02, 0.2)
 _STALL_SECONDS: Final = 0.05
+_PAUSES: Final = 0.05
 _EVENTS: Final = {
     watch_pb2.WATCH_EVENT_SNAPSHOT: Event.SNAPSHOT,
     watch_pb2.WATCH_EVENT_CHANGES: Event.CHANGES,
@@ -60,7 +61,11 @@ class Manners:
 
 
 class Recorder:
-    """One watcher, on whatever server it finds, until it is told to stop."""
+    """One watcher, on whatever server it finds, until it is told to stop.
+
+    Attributes:
+        hurries: Whether it forgoes its manners, since all that is left is to hear the end.
+    """
 
     def __init__(
         self,
@@ -72,6 +77,7 @@ class Recorder:
     ) -> None:
         """Watches nothing yet."""
         self.watch = watch
+        self.hurries = False
         self._channels = channels
         self._manners = manners
         self._source = source
@@ -98,7 +104,7 @@ class Recorder:
             if self._source.random() < self._manners.forgets:
                 self._told, self._token = None, b""
             await self._call(is_done)
-            if self._manners.away_seconds:
+            if not self.hurries:
                 await asyncio.sleep(self._source.uniform(0, self._manners.away_seconds))
 
     async def _call(self, is_done: Callable[[Recorder], bool]) -> None:
@@ -114,7 +120,7 @@ class Recorder:
                 if read is grpc.aio.EOF:
                     break
                 self._take(segment, read)
-                if self._manners.pause_seconds and self._source.random() < 0.05:
+                if self._source.random() < _PAUSES and not self.hurries:
                     await asyncio.sleep(self._manners.pause_seconds)
         except grpc.aio.AioRpcError as error:
             if error.code() is not grpc.StatusCode.UNAVAILABLE:

@@ -105,11 +105,11 @@ class Crowd:
             operation: Callable[[], Awaitable[None]] = getattr(session, name)
             try:
                 await operation()
+            except (TimeoutError, asyncio.InvalidStateError):  # the stream ended unnoticed
+                await self._lost(session, source)
             except grpc.aio.AioRpcError as error:
                 if error.code() in _LOST:
-                    self.done["lost"] += 1
-                    session.forget_stream()
-                    await asyncio.sleep(source.uniform(0.01, 0.1))
+                    await self._lost(session, source)
                 else:
                     # Refused for another's hold, or a limit.
                     self.done[error.code().name] += 1
@@ -120,6 +120,11 @@ class Crowd:
             if name == "rest":
                 session = _Session(self, source)
         session.forget_stream()
+
+    async def _lost(self, session: _Session, source: random.Random) -> None:
+        self.done["lost"] += 1
+        session.forget_stream()
+        await asyncio.sleep(source.uniform(0.01, 0.1))
 
 
 class _Session:

@@ -80,7 +80,15 @@ async def test_who_breaks_what_watchers_are_promised_is_caught(
 ) -> None:
     breaks(monkeypatch)
     dose = Dose(
-        5, 6, 0, 0, 0.01, timeout=_TIMEOUT, away_seconds=0.3, patience_seconds=_PATIENCE_SECONDS
+        5,
+        6,
+        0,
+        0,
+        0.01,
+        timeout=_TIMEOUT,
+        slow_seconds=0.5,
+        away_seconds=0.3,
+        patience_seconds=_PATIENCE_SECONDS,
     )
 
     async def lose() -> Counter[str]:
@@ -107,7 +115,9 @@ async def test_who_is_silent_while_nothing_changes_is_caught(
         await asyncio.sleep(_SILENT_SECONDS)
         return Counter()
 
-    dose = Dose(2, 0, 0, 0, 0, timeout=_TIMEOUT, patience_seconds=_PATIENCE_SECONDS)
+    dose = Dose(
+        2, 0, 0, 0, 0, timeout=_TIMEOUT, slow_seconds=0.5, patience_seconds=_PATIENCE_SECONDS
+    )
     async with serve_pair(hold_timeout_seconds=_TIMEOUT.total_seconds()) as pair:
         found = await _watched(pair, dose, wait)
 

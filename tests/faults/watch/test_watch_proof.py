@@ -28,13 +28,13 @@ async def test_whatever_dies_watchers_are_told_what_is(data_folder: Path) -> Non
         fault_every_seconds=1.5,
         pause_seconds=0.02,
         timeout=timedelta(seconds=1),
+        slow_seconds=2.0,
         away_seconds=2.0,
     )
 
     found = await proof.watched(data_folder, dose, seed=1)
 
     assert not found.violations, report(found.violations)
-    kinds = ["service", "store without data", "store with data"]
-    assert [found.counts[kind] for kind in kinds] == [1, 1, 1]
+    assert [found.counts[kind] for kind in proof.KILLS] == [1, 1, 1]
     assert found.counts["resumptions"] > 20
     assert found.counts["resets"]
