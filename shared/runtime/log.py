@@ -8,6 +8,7 @@ import logging
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from contextvars import ContextVar
 from datetime import UTC, datetime
 from typing import IO, Any, Final
@@ -113,23 +114,21 @@ class GatheringHandler(logging.StreamHandler[IO[str]]):
     def __init__(self, stream: IO[str]) -> None:
         super().__init__(stream)
         self._lines: list[str] = []
+        self._loop: asyncio.AbstractEventLoop | None = None
 
     def emit(self, record: logging.LogRecord) -> None:
         """Takes a record; ``handle`` holds the handler's lock."""
         try:
             self._lines.append(self.format(record))
+            loop = _running_loop()
+            if loop is None or record.levelno >= logging.WARNING:
+                self.flush()
+            elif loop is not self._loop:
+                # Of another loop, which may have ended, nothing is waited for.
+                self._loop = loop
+                loop.call_later(_GATHERED_SECONDS, self._gathered)
         except Exception:  # noqa: BLE001  # as every handler: a log line fails no call
             self.handleError(record)
-            return
-        try:
-            loop = asyncio.get_running_loop()
-        except RuntimeError:
-            self.flush()
-            return
-        if record.levelno >= logging.WARNING:
-            self.flush()
-        elif len(self._lines) == 1:
-            loop.call_later(_GATHERED_SECONDS, self.flush)
 
     def flush(self) -> None:
         """Writes what was gathered."""
@@ -140,6 +139,19 @@ class GatheringHandler(logging.StreamHandler[IO[str]]):
                 lines.append("")
                 self.stream.write("\n".join(lines))
             super().flush()
+
+    def _gathered(self) -> None:
+        self._loop = None
+        # Nobody is there to be told that the stream takes nothing; the next line will tell.
+        with suppress(OSError, ValueError):
+            self.flush()
+
+
+def _running_loop() -> asyncio.AbstractEventLoop | None:
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        return None
 
 
 def configure(service: str, level: str) -> None:
