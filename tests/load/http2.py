@@ -25,6 +25,8 @@ _PREFIX_BYTES: Final = 5  # of a gRPC message: not compressed, length
 _MOST_WINDOW: Final = 2**31 - 1
 _FIRST_WINDOW: Final = 65_535
 _TOP_UP: Final = 2**30
+# Kind and flags of a message's frame.
+_GOES_ON, _LAST = b"\0\0", b"\0\x01"
 _OK: Final = "0"
 _CONNECT_SECONDS: Final = 5.0
 _PATIENCE_SECONDS: Final = 330.0
@@ -93,7 +95,7 @@ class Connection(asyncio.Protocol):
         self._calls: dict[int, _Call] = {}
         self._next_id = 1
         self._send_window = _FIRST_WINDOW
-        self._waiting: deque[tuple[int, bytes]] = deque()
+        self._waiting: deque[tuple[int, bytes, bytes]] = deque()
         self._received = 0
         self._unread = b""
         self._out: list[bytes] = []
@@ -112,6 +114,8 @@ class Connection(asyncio.Protocol):
         message: bytes,
         on_end: Callable[[Answer], None],
         on_message: Callable[[bytes], None] | None = None,
+        *,
+        goes_on: bool = False,
     ) -> int:
         """Starts a call; returns its stream, to cancel it.
 
@@ -121,6 +125,7 @@ class Connection(asyncio.Protocol):
             on_end: Told once how it ended.
             on_message: Of a stream: told of each message. The answer of a unary call comes
                 with its end.
+            goes_on: Whether ``say`` sends more messages.
         """
         if self._end:
             asyncio.get_running_loop().call_soon(on_end, Answer(b"", self._end))
@@ -133,10 +138,17 @@ class Connection(asyncio.Protocol):
         self._out += (
             length.to_bytes(3, "big"), b"\x01\x04", _number(stream), block,
         )  # fmt: skip
-        self._send(stream, message)
+        self._send(stream, message, _GOES_ON if goes_on else _LAST)
         if not self._is_reading:
             self._flush()
         return stream
+
+    def say(self, stream: int, message: bytes) -> None:
+        """Sends one more message, as ``framed`` makes it, of a call that goes on."""
+        if stream in self._calls:
+            self._send(stream, message, _GOES_ON)
+            if not self._is_reading:
+                self._flush()
 
     async def unary(self, method: Method, message: bytes) -> bytes:
         """Calls, and returns the answer.
@@ -334,19 +346,19 @@ class Connection(asyncio.Protocol):
             self._blocks[method] = before, block
         return block
 
-    def _send(self, stream: int, message: bytes) -> None:
+    def _send(self, stream: int, message: bytes, kind: bytes) -> None:
         if self._waiting or len(message) > self._send_window:
-            self._waiting.append((stream, message))
+            self._waiting.append((stream, message, kind))
             return
         self._send_window -= len(message)
         self._out += (
-            len(message).to_bytes(3, "big"), b"\0\x01", _number(stream), message,
+            len(message).to_bytes(3, "big"), kind, _number(stream), message,
         )  # fmt: skip
 
     def _send_waiting(self) -> None:
         waiting, self._waiting = self._waiting, deque()
-        for stream, message in waiting:
-            self._send(stream, message)
+        for stream, message, kind in waiting:
+            self._send(stream, message, kind)
 
     def _flush(self) -> None:
         if self._out and self._transport is not None:

@@ -17,7 +17,18 @@ import psycopg
 
 from shared.embedded.binary import postgres_binary, valkey_binary
 from shared.embedded.errors import EmbeddedServerError
-from tests.load import booking, day_slots, finding, merging, month, past, starting, versus, watching
+from tests.load import (
+    booking,
+    day_slots,
+    finding,
+    holding,
+    merging,
+    month,
+    past,
+    starting,
+    versus,
+    watching,
+)
 from tests.load.bench import Bench
 from tests.load.http2 import CallFailed
 from tests.load.options import Options, parse
@@ -35,6 +46,7 @@ _MEASURES: Final[dict[str, tuple[str, Callable[[Bench], Figure]]]] = {
     "F3": (versus.TITLE, versus.measure),
     "F4": (past.TITLE, past.measure),
     "F5": (month.TITLE, month.measure),
+    "F6": (holding.TITLE, holding.measure),
     "F7": (watching.TITLE, watching.measure),
     "F8": (finding.TITLE, finding.measure),
     "F9": (merging.TITLE, merging.measure),

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-FIGURES: Final = ("F1", "F2", "F3", "F4", "F5", "F7", "F8", "F9", "F10")
+FIGURES: Final = ("F1", "F2", "F3", "F4", "F5", "F6", "F7", "F8", "F9", "F10")
 _LEAST_PAIRS: Final = 1
 _HONEST_PAIRS: Final = 7
 

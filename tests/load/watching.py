@@ -14,6 +14,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from google.type import date_pb2
 
 from holdfast.presence.v1 import presence_pb2 as pb
+from holdfast.presence.v1.holder_pb2 import HOLD_END_REASON_LEFT
 from shared.client.value import to_duration
 from tests.load.bench import Bench
 from tests.load.echo import SERVICE
@@ -180,7 +181,7 @@ def _one_end(message: bytes) -> str:
     if any(hold.overdue for hold in told.holds):
         return _TOO_BUSY
     reasons = [end.reason for end in told.ended]
-    expected = [pb.HOLD_END_REASON_LEFT]
+    expected = [HOLD_END_REASON_LEFT]
     return "" if reasons == expected else f"a watcher was told the ends {reasons} of one hold left"
 
 
