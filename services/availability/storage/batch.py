@@ -70,6 +70,8 @@ class Batch:
             psycopg.Error: One failed, and none after it was run; or the connection broke. What
                 the connection has prepared is not known any more: nobody may go on with it.
         """
+        # Until every statement has succeeded: what was to be prepared may not be.
+        self._connection.is_spoilt = True
         replies = self._send()
         results = await self._results(len(replies))
         self._connection.pgconn.exit_pipeline_mode()
@@ -80,6 +82,7 @@ class Batch:
             if reply is not None and result.ntuples:
                 transformer.set_pgresult(result)
                 reply.rows = transformer.load_rows(0, result.ntuples, tuple)
+        self._connection.is_spoilt = False
 
     def _send(self) -> list[Reply | None]:
         """Puts everything into the connection's buffer; a preparation has no reply."""

@@ -208,14 +208,15 @@ class Database:
         try:
             return await attempt(connection)
         except psycopg.Error as error:
-            if failure.is_wrong_server(error):
+            if failure.is_wrong_server(error) or failure.has_forgotten(error):
                 await connection.close()
             if connection.closed:
                 raise ConnectionLost from error
             raise
         finally:
             limit.cancel()
-            if connection.info.transaction_status is not TransactionStatus.IDLE:
+            is_idle = connection.info.transaction_status is TransactionStatus.IDLE
+            if connection.is_spoilt or not is_idle:
                 # Not rolled back: the driver would forget what it has prepared, and mistake it
                 # for prepared in the next pipeline.
                 await connection.close()

@@ -34,6 +34,11 @@ def is_wrong_server(error: psycopg.Error) -> bool:
     return isinstance(error, errors.ReadOnlySqlTransaction)
 
 
+def has_forgotten(error: psycopg.Error) -> bool:
+    """Tells whether the connection lacks what was prepared on it: a pooler reset it, say."""
+    return isinstance(error, errors.InvalidSqlStatementName)
+
+
 def failure_of(error: psycopg.Error) -> Failure | None:
     """Returns what the caller is told; None for what can only be a bug."""
     if is_contention(error) or isinstance(error, errors.LockNotAvailable):
@@ -44,6 +49,6 @@ def failure_of(error: psycopg.Error) -> Failure | None:
         return Overloaded("the store is out of room", retry_after=_ROOM_COMES_BACK_AFTER)
     if is_wrong_server(error):
         return StoreUnavailable("the store takes no writes")
-    if isinstance(error, psycopg.OperationalError | psycopg.InterfaceError):
+    if has_forgotten(error) or isinstance(error, psycopg.OperationalError | psycopg.InterfaceError):
         return StoreUnavailable("the store cannot be reached")
     return None

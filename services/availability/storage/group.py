@@ -37,10 +37,13 @@ class Committed(NamedTuple):
     Attributes:
         outcomes: One for each claim.
         days: Those that it changed.
+        is_found: Whether some of it was committed by an attempt whose end was not heard of, so
+            that not all days that changed are told.
     """
 
     outcomes: Sequence[Outcome]
     days: Sequence[ChangedDay]
+    is_found: bool = False
 
 
 class Group:
@@ -70,6 +73,9 @@ class Group:
         self._stored: Mapping[DayKey, DayState] = {}
         self._pools = sorted({name for claim in claims for name in claim.pools})
         self._resources = sorted({name for claim in claims for name in claim.resources})
+        # By request key, what attempts whose end was not heard of would have answered.
+        self._attempted: dict[tuple[str, str], bytes] = {}
+        self._is_found = False
 
     async def __call__(self, connection: Connection) -> Committed:
         """Runs the transaction: two round trips, or one where every claim is refused.
@@ -82,16 +88,17 @@ class Group:
         if self._is_impatient:
             batch.send(statement.IMPATIENT)
         answers, view = await self._lock(batch)
+        self._is_found = False
         outcomes, records = self._decide(answers, view)
         if not records.decided:
             batch.send(statement.UNWRITTEN)
             batch.send("commit")
             await batch.run()
-            return Committed(outcomes, ())
+            return Committed(outcomes, (), self._is_found)
         changed = [(key, view.inventory.state(key)) for key in sorted(view.inventory.changed)]
         number = await write(batch, self._organization_id, records, changed, self._stored)
         self._known.update(self._pools)
-        return Committed(outcomes, changed_days(changed, number))
+        return Committed(outcomes, changed_days(changed, number), self._is_found)
 
     async def _lock(self, batch: Batch) -> tuple[dict[tuple[str, str], Answer], View]:
         org = self._organization_id
@@ -141,7 +148,7 @@ class Group:
             key = claim.key
             given = answers.get((key.method, key.request_id)) if key else None
             if key is not None and given is not None:
-                outcomes.append(replayed(key, given))
+                outcomes.append(self._former(key, given))
                 continue
             try:
                 decided = claim.decide(view)
@@ -152,7 +159,18 @@ class Group:
             if key is not None:
                 answers[key.method, key.request_id] = Answer(key.content_hash, decided.answer)
             outcomes.append(Answered(decided.answer))
+        for claim, outcome in zip(self._claims, outcomes, strict=True):
+            if claim.key is not None and isinstance(outcome, Answered):
+                self._attempted[claim.key.method, claim.key.request_id] = outcome.answer
         return outcomes, records
+
+    def _former(self, key: RequestKey, given: Answer) -> Outcome:
+        outcome = replayed(key, given)
+        if self._attempted.get((key.method, key.request_id)) == given.answer:
+            # Committed by this very group, before its connection was lost: no replay.
+            self._is_found = True
+            return Answered(given.answer)
+        return outcome
 
 
 class Answer(NamedTuple):

@@ -14,11 +14,15 @@ from shared.runtime.postgres import DURABILITY, parse_url, require_durability
 
 
 class Connection(psycopg.AsyncConnection[tuple[Any, ...]]):
-    """A connection, and the names of what batches have prepared on it."""
+    """A connection, and the names of what batches have prepared on it.
+
+    Once it is spoilt, what it has prepared is not known, and nobody may go on with it.
+    """
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
         self.prepared: set[bytes] = set()
+        self.is_spoilt = False
 
 
 _CONNECT_SECONDS: Final = 2

@@ -245,7 +245,7 @@ class Writer:
         told = [outcome for outcome in committed.outcomes if isinstance(outcome, Answered)]
         if any(not answered.is_replay for answered in told):
             self.noted(organization_id, committed.days)
-        if any(answered.is_replay for answered in told):
+        if committed.is_found or any(answered.is_replay for answered in told):
             # Committed a moment ago, perhaps, by a transaction whose end was not heard of.
             self.noted(organization_id, None)
 

@@ -11,6 +11,7 @@ from psycopg.pq import PipelineStatus, TransactionStatus
 
 from services.availability.storage.batch import Batch
 from services.availability.storage.session import Connection
+from tests.integration.availability.database import opened
 
 # Far more than a socket takes at once.
 _LARGE = 8_000_000
@@ -122,3 +123,46 @@ async def _until_it_sleeps(connection: Connection, pid: int) -> None:
     waiting = "select 1 from pg_stat_activity where pid = %s and wait_event = 'PgSleep'"
     while await (await connection.execute(waiting, [pid])).fetchone() is None:
         pass
+
+
+async def test_a_connection_is_not_used_again_once_a_statement_failed(database_url: str) -> None:
+    async with opened(database_url) as database:
+
+        async def fails(connection: Connection) -> int:
+            batch = Batch(connection)
+            # Refused before any transaction has begun: the connection looks idle.
+            batch.send("select 1 / %(by)s::int", by=0)
+            batch.send("select 1")
+            with pytest.raises(psycopg.errors.DivisionByZero):
+                await batch.run()
+            return connection.info.backend_pid
+
+        failed = await database.run(fails)
+        after = {await database.run(_backend) for _ in range(8)}
+
+    assert failed not in after
+
+
+async def test_what_a_connection_forgot_is_prepared_on_another(database_url: str) -> None:
+    async with opened(database_url) as database:
+        pids = [await database.run(_backend) for _ in range(8)]
+        for _ in range(8):
+            # As a pooler does between two of its clients.
+            await database.run(_forgetting)
+        again = await database.run(_backend)
+
+    assert again not in pids
+
+
+async def _backend(connection: Connection) -> int:
+    batch = Batch(connection)
+    batch.send("begin")
+    pid = batch.send("select pg_backend_pid()")
+    batch.send("commit")
+    await batch.run()
+    found: int = pid.rows[0][0]
+    return found
+
+
+async def _forgetting(connection: Connection) -> None:
+    await connection.execute("deallocate all", prepare=False)
