@@ -105,20 +105,28 @@ def require_decoded(request: object) -> None:
 
 
 class RequestId:
-    """The caller's id of a call, else a new one: the same whenever it is asked for."""
+    """The caller's id of a call, else a new one: the same whenever it is asked for.
+
+    To be settled when the call ends: whatever was begun in the call may ask later, when gRPC has
+    freed the memory that its metadata lies in.
+    """
 
     __slots__ = ("_context", "_found")
 
     def __init__(self, context: Context) -> None:
-        self._context = context
+        self._context: Context | None = context
         self._found = ""
 
     def __call__(self) -> str:
-        """Returns it."""
+        """Returns it; empty where nobody asked before the call ended."""
         # gRPC makes objects of all metadata when it is asked for any.
-        if not self._found:
+        if not self._found and self._context is not None:
             self._found = _request_id(self._context.invocation_metadata())
         return self._found
+
+    def settle(self) -> None:
+        """Lets go of the call."""
+        self._context = None
 
 
 def _request_id(metadata: Any) -> str:

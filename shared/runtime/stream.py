@@ -96,7 +96,9 @@ class Streams:
         assert task is not None  # a coroutine of gRPC's runs in one
         now = asyncio.get_running_loop().time
         begun = now()
-        log.request_id.set(RequestId(context))
+        request_id = RequestId(context)
+        log.request_id.set(request_id)
+        request_id()  # the line of its end may want it when the caller has gone
         code, reason = grpc.StatusCode.OK, ""
         self._open.add(task)
         self._metrics.stream_began(name)
@@ -118,6 +120,7 @@ class Streams:
             # been logged once where it is ours.
             if reason and code not in _OF_MANY:
                 log_call(name, code, reason, now() - begun)
+            request_id.settle()
 
     async def _served(self, gate: Gate, behavior: Behavior, request: Any, context: Context) -> None:
         if self._draining:

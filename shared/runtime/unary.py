@@ -69,7 +69,10 @@ class Calls:
         async def call(request: Any, context: Context) -> Any:
             now = asyncio.get_running_loop().time
             begun = now()
-            log.request_id.set(RequestId(context))
+            request_id = RequestId(context)
+            log.request_id.set(request_id)
+            if is_write:
+                request_id()  # its line will want it, perhaps when the caller has gone
             code = grpc.StatusCode.OK
             reason = ""
             try:
@@ -87,6 +90,7 @@ class Calls:
                     gate.leave()
             except asyncio.CancelledError:
                 code = grpc.StatusCode.CANCELLED
+                request_id.settle()
                 raise
             except Exception as failure:  # noqa: BLE001  # every failure becomes a status
                 code, reason = refuse(failure, context, self._errors)
@@ -95,6 +99,7 @@ class Calls:
                 count(name, code.name, seconds)
                 if is_write or reason or seconds > slow_seconds:
                     log_call(name, code, reason, seconds)
+                request_id.settle()
 
         return grpc.unary_unary_rpc_method_handler(
             call,

@@ -145,6 +145,8 @@ class WatchStream(Generic[TopicT, UpdateT]):
 
     def _look(self) -> None:
         """Sees whether a bookmark is due, or the reader takes nothing."""
+        # What came first is told first: a bookmark says that there is nothing else.
+        self._go_on()
         now = self._now()
         if self._under_way is None and now >= self._written_at + self._bookmark_seconds:
             # Others' updates must not keep this watcher's bookmark waiting.

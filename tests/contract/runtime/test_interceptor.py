@@ -15,7 +15,7 @@ from google.rpc import error_details_pb2
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_status import rpc_status
 
-from holdfast.presence.v1 import hold_check_pb2, holder_pb2, presence_pb2, presence_pb2_grpc
+from holdfast.presence.v1 import presence_pb2, presence_pb2_grpc
 from shared.runtime import log
 from shared.runtime.call import Context
 from shared.runtime.deadline import time_remaining
@@ -73,26 +73,6 @@ class Behavior(presence_pb2_grpc.PresenceServiceServicer):
         self, request: presence_pb2.GetDatePresenceRequest, context: Context
     ) -> presence_pb2.GetDatePresenceResponse:
         return presence_pb2.GetDatePresenceResponse()
-
-    async def ListHolders(
-        self, request: holder_pb2.ListHoldersRequest, context: Context
-    ) -> holder_pb2.ListHoldersResponse:
-        return holder_pb2.ListHoldersResponse()
-
-    async def CountHolders(
-        self, request: holder_pb2.CountHoldersRequest, context: Context
-    ) -> holder_pb2.CountHoldersResponse:
-        return holder_pb2.CountHoldersResponse()
-
-    async def CheckHolds(
-        self, request: hold_check_pb2.CheckHoldsRequest, context: Context
-    ) -> hold_check_pb2.CheckHoldsResponse:
-        return hold_check_pb2.CheckHoldsResponse()
-
-    async def SettleHolds(
-        self, request: hold_check_pb2.SettleHoldsRequest, context: Context
-    ) -> hold_check_pb2.SettleHoldsResponse:
-        return hold_check_pb2.SettleHoldsResponse()
 
     async def HoldStream(  # type: ignore[override]  # a coroutine that writes, not an iterator
         self, requests: AsyncIterator[presence_pb2.HoldStreamRequest], context: Context
