@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from datetime import date
 from types import MappingProxyType
 from typing import Final, NamedTuple, Protocol
@@ -16,6 +17,7 @@ from shared.slots.held import HeldUnits, held_short
 from shared.slots.quantum import QUANTA_PER_DAY, Span, day_date
 
 _NOTHING: Final[Mapping[str, Span]] = MappingProxyType({})
+_MOST_DOUBTS: Final = 3
 
 
 class CountedHold(NamedTuple):
@@ -40,6 +42,15 @@ class Holds(Protocol):
         self, organization_id: str, session: str, items: Sequence[BookingItem], *, is_block: bool
     ) -> None:
         """Ends soon what is held of time that was committed just now: never waits, never fails."""
+
+    def is_unsettled(self, organization_id: str) -> bool:
+        """Tells whether there is held what this process knows to be committed."""
+
+    def settled(self, organization_id: str) -> AbstractAsyncContextManager[bool]:
+        """Ends at once what is held of committed time, then nothing more until the block ends.
+
+        Its value is whether that came about in good time; where it did not, nothing is put off.
+        """
 
 
 class HoldGate:
@@ -77,13 +88,14 @@ class HoldGate:
             return
         for number, item in enumerate(items):
             holds = [hold.held for hold in counted if hold.item == number]
-            if holds:
-                quanta = await self._short(organization_id, item, holds)
-                mine = kept.get(item.resource_id)
-                if mine is not None:
-                    quanta = [at for at in quanta if not mine.first <= at < mine.stop]
-                if quanta:
-                    raise SlotHeld(item.resource_id, _by_date(quanta))
+            if not holds:
+                continue
+            mine = kept.get(item.resource_id)
+            quanta = await self._short(organization_id, item, holds, mine)
+            if quanta and item.is_pool:
+                quanta = await self._surely_short(organization_id, session, item, mine, quanta)
+            if quanta:
+                raise SlotHeld(item.resource_id, _by_date(quanta))
 
     def settle(
         self,
@@ -100,12 +112,43 @@ class HoldGate:
         self._holds.settle(organization_id, session, items, is_block=is_block)
 
     async def _short(
-        self, organization_id: str, item: BookingItem, holds: Sequence[HeldUnits]
+        self,
+        organization_id: str,
+        item: BookingItem,
+        holds: Sequence[HeldUnits],
+        mine: Span | None,
     ) -> list[int]:
-        if not item.is_pool:
-            return held_short(item.occupancy, holds, 1, item.units)
-        free = await self._free(organization_id, item.resource_id, item.occupancy)
-        return held_short(item.occupancy, holds, free, item.units)
+        free: int | Mapping[int, int] = 1
+        if item.is_pool:
+            free = await self._free(organization_id, item.resource_id, item.occupancy)
+        return _without(mine, held_short(item.occupancy, holds, free, item.units))
+
+    async def _surely_short(
+        self,
+        organization_id: str,
+        session: str,
+        item: BookingItem,
+        mine: Span | None,
+        quanta: list[int],
+    ) -> list[int]:
+        """Asks once more about a pool that has too few units.
+
+        Whoever booked a moment ago may have been counted twice: as having booked, and as holding
+        still. So what is held of committed time ends first, and what is free is read before what
+        is held: bookings that are committed in between count as held then, and only so.
+        """
+        for _ in range(_MOST_DOUBTS):
+            async with self._holds.settled(organization_id) as is_settled:
+                if not is_settled:
+                    break
+                free = await self._free(organization_id, item.resource_id, item.occupancy)
+                counted = await self._holds.counted(organization_id, session, [item])
+            holds = [hold.held for hold in counted]
+            quanta = _without(mine, held_short(item.occupancy, holds, free, item.units))
+            # A read of the days may have brought a booking that the ledger was yet to tell of.
+            if not quanta or not self._holds.is_unsettled(organization_id):
+                break
+        return quanta
 
     async def _free(
         self, organization_id: str, resource_id: str, occupancy: Span
@@ -126,6 +169,12 @@ def _is_within(item: BookingItem, kept: Mapping[str, Span]) -> bool:
     mine = kept.get(item.resource_id)
     wanted = item.occupancy
     return mine is not None and mine.first <= wanted.first and wanted.stop <= mine.stop
+
+
+def _without(mine: Span | None, quanta: list[int]) -> list[int]:
+    if mine is None:
+        return quanta
+    return [at for at in quanta if not mine.first <= at < mine.stop]
 
 
 def _by_date(quanta: Sequence[int]) -> dict[date, list[int]]:

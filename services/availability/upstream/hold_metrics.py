@@ -12,7 +12,8 @@ class HoldMetrics:
     """holdfast_hold_checks_total and holdfast_hold_settlements_total, each by outcome.
 
     Checks: ``answered``; ``timeout``, ``paused``, ``unavailable`` and ``refused`` (by presence, an
-    answer that should not be) let the booking go on, and so does ``off``. Settlements:
+    answer that should not be) let the booking go on, and so does ``off``. Whether a pool has too
+    few units is asked again before a booking is refused, and counts again. Settlements:
     ``settled``; ``late`` and ``dropped`` left holds to their own end.
     """
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Final
 
 from holdfast.presence.v1 import presence_pb2_grpc
@@ -57,6 +58,14 @@ class Presence:
         """As in the port."""
         self._settlements.add(organization_id, session, items, is_block=is_block)
 
+    def is_unsettled(self, organization_id: str) -> bool:
+        """As in the port."""
+        return self._settlements.has_any(organization_id)
+
+    def settled(self, organization_id: str) -> AbstractAsyncContextManager[bool]:
+        """As in the port."""
+        return self._settlements.told(organization_id)
+
     async def run(self) -> None:
         """Settles, until it is cancelled; ends for nothing else."""
         await self._settlements.run()
@@ -87,6 +96,17 @@ class NoPresence:
     ) -> None:
         """As in the port."""
         del organization_id, session, items, is_block
+
+    def is_unsettled(self, organization_id: str) -> bool:
+        """As in the port."""
+        del organization_id
+        return False
+
+    @asynccontextmanager
+    async def settled(self, organization_id: str) -> AsyncIterator[bool]:
+        """As in the port."""
+        del organization_id
+        yield True
 
     async def run(self) -> None:
         """Does nothing, until it is cancelled."""

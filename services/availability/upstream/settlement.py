@@ -10,9 +10,11 @@ import asyncio
 import logging
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
-from typing import Final, NamedTuple
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from contextvars import Context
+from dataclasses import dataclass, field
+from typing import Final
 
 import grpc
 
@@ -30,8 +32,11 @@ Tell = Callable[..., Awaitable[pb.SettleHoldsResponse]]
 MOST_SETTLEMENTS: Final = 256
 """In one call."""
 
-# Organizations that are told about at once.
+# Organizations that are told about at once; and of those that failed, which must not be in the
+# way of others.
 _AT_ONCE: Final = 8
+_FAILED_AT_ONCE: Final = 2
+_LONGEST_AGAIN_SECONDS: Final = 1.0
 _BOOKED: Final = holder_pb2.HOLD_END_REASON_BOOKED
 _BLOCKED: Final = holder_pb2.HOLD_END_REASON_BLOCKED
 _MICROS_PER_SECOND: Final = 1_000_000
@@ -48,9 +53,11 @@ class SettlementTerms:
         gather_seconds: Those that come within this time travel together.
         pause_seconds: Between two rounds: under load, few calls tell of many.
         answer_seconds: How long an answer is waited for.
-        again_seconds: After what time to try again.
+        again_seconds: After what time to try again; after twice that the next time.
         most_seconds: How long after its commit a settlement is still tried.
         most_waiting: How many may wait; of further ones, holds end by themselves.
+        doubt_seconds: How long a booking in doubt waits for what is to be told, and what is to be
+            told for bookings in doubt.
     """
 
     gather_seconds: float = 0.02
@@ -59,19 +66,56 @@ class SettlementTerms:
     again_seconds: float = 0.25
     most_seconds: float = 10.0
     most_waiting: int = 20_000
+    doubt_seconds: float = 0.1
 
 
-class _Settlement(NamedTuple):
-    """Something that was committed; ``committed_at`` by the monotonic clock."""
+@dataclass(slots=True, eq=False)
+class _Settlement:
+    """Something that was committed.
+
+    Attributes:
+        committed_at: By the monotonic clock.
+        commit_time: In microseconds, by the store's clock; None until it is first told. It is
+            kept then: by this presence knows again what it was told before.
+    """
 
     committed_at: float
-    session: str
+    session: str = field(repr=False)
     items: Sequence[BookingItem]
     is_block: bool
+    commit_time: int | None = None
+
+
+class _Queue:
+    """What waits of one organization.
+
+    Attributes:
+        failures: In a row.
+        resumes_at: When to try again after a failure, by the monotonic clock.
+        doubts: Bookings that are asking presence once more: until they know, nothing is told.
+        without_doubts: Set while there are none.
+    """
+
+    def __init__(self) -> None:
+        self.waiting: deque[_Settlement] = deque()
+        self.telling: asyncio.Task[None] | None = None
+        self.failures = 0
+        self.resumes_at = 0.0
+        self.doubts = 0
+        self.without_doubts = asyncio.Event()
+        self.without_doubts.set()
+
+    @property
+    def is_idle(self) -> bool:
+        return not self.waiting and self.telling is None and not self.doubts
 
 
 class Settlements:
-    """Those that wait to be told, by organization. Belongs to one event loop."""
+    """Those that wait to be told, by organization. Belongs to one event loop.
+
+    Each organization's are told on their own: one that fails is tried again after a while, and
+    others do not wait for it.
+    """
 
     def __init__(
         self,
@@ -100,9 +144,12 @@ class Settlements:
         self._terms = terms or SettlementTerms()
         self._monotonic = monotonic
         self._outage = Outage(logger, "holds are not settled", "holds are settled again")
-        self._waiting: dict[str, deque[_Settlement]] = {}
+        self._queues: dict[str, _Queue] = {}
         self._count = 0
+        self._failing: set[str] = set()
         self._wanted = asyncio.Event()
+        self._slots = asyncio.Semaphore(_AT_ONCE)
+        self._slots_of_failed = asyncio.Semaphore(_FAILED_AT_ONCE)
 
     def add(
         self, organization_id: str, session: str, items: Sequence[BookingItem], *, is_block: bool
@@ -112,11 +159,46 @@ class Settlements:
             self._metrics.dropped.inc()
             return
         self._count += 1
-        waiting = self._waiting.get(organization_id)
-        if waiting is None:
-            waiting = self._waiting[organization_id] = deque()
+        waiting = self._queue(organization_id).waiting
         waiting.append(_Settlement(self._monotonic(), session, items, is_block))
         self._wanted.set()
+
+    def has_any(self, organization_id: str) -> bool:
+        """Tells whether something of an organization waits, or is on its way."""
+        queue = self._queues.get(organization_id)
+        return queue is not None and bool(queue.waiting)
+
+    @asynccontextmanager
+    async def told(self, organization_id: str) -> AsyncIterator[bool]:
+        """Tells at once what was committed of an organization, and then nothing for a moment.
+
+        Whatever is committed within the block stays held as long as the block lasts: so what was
+        free when it began, and what is held when presence answers, fit together.
+
+        Yields:
+            Whether all is told. Where it is not, in good time, what is held may be booked by now.
+        """
+        loop = asyncio.get_running_loop()
+        until = loop.time() + self._terms.doubt_seconds
+        while self.has_any(organization_id):
+            queue = self._queues[organization_id]
+            failures = queue.failures
+            left = until - loop.time()
+            if left > 0:
+                await asyncio.wait([queue.telling or self._begin(organization_id)], timeout=left)
+            if left <= 0 or queue.failures > failures:
+                yield False
+                return
+        queue = self._queue(organization_id)
+        queue.doubts += 1
+        queue.without_doubts.clear()
+        try:
+            yield True
+        finally:
+            queue.doubts -= 1
+            if not queue.doubts:
+                queue.without_doubts.set()
+                self._drop_idle(organization_id)
 
     async def run(self) -> None:
         """Tells what comes, until it is cancelled; ends for nothing else."""
@@ -124,38 +206,81 @@ class Settlements:
             await self._wanted.wait()
             await asyncio.sleep(self._terms.gather_seconds)
             self._wanted.clear()
-            if await self._round():
-                await asyncio.sleep(self._terms.pause_seconds)
-            else:
+            now = self._monotonic()
+            for organization_id, queue in self._queues.items():
+                if queue.waiting and queue.telling is None and queue.resumes_at <= now:
+                    self._begin(organization_id)
+            await asyncio.sleep(self._terms.pause_seconds)
+            if self._count:
                 self._wanted.set()
-                await asyncio.sleep(self._terms.again_seconds)
 
     async def close(self) -> None:
-        """Tells what is left, once."""
-        await self._round()
+        """Tells what is left, once, and for so long as one call and its question may take."""
+        tasks = [
+            queue.telling or self._begin(organization_id)
+            for organization_id, queue in self._queues.items()
+            if queue.waiting
+        ]
+        if tasks:
+            await asyncio.wait(tasks, timeout=2 * self._terms.answer_seconds)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def _round(self) -> bool:
-        """Tells what waits; returns whether it all went well."""
-        names = list(self._waiting)
-        for begin in range(0, len(names), _AT_ONCE):
-            work = (self._settle(name) for name in names[begin : begin + _AT_ONCE])
-            for failure in await asyncio.gather(*work, return_exceptions=True):
-                if failure is not None:
-                    # Others would fail in the same way, and each take its time.
-                    self._note(failure)
-                    return False
-        self._outage.ends()
-        return True
+    def _queue(self, organization_id: str) -> _Queue:
+        queue = self._queues.get(organization_id)
+        if queue is None:
+            queue = self._queues[organization_id] = _Queue()
+        return queue
 
-    def _note(self, failure: BaseException) -> None:
+    def _drop_idle(self, organization_id: str) -> None:
+        queue = self._queues.get(organization_id)
+        if queue is not None and queue.is_idle:
+            del self._queues[organization_id]
+
+    def _begin(self, organization_id: str) -> asyncio.Task[None]:
+        queue = self._queues[organization_id]
+        # In no caller's context: no caller's deadline bounds it.
+        task = asyncio.create_task(self._try(organization_id, queue), context=Context())
+        queue.telling = task
+
+        def ended(_: asyncio.Task[None]) -> None:
+            queue.telling = None
+            self._drop_idle(organization_id)
+
+        task.add_done_callback(ended)
+        return task
+
+    async def _try(self, organization_id: str, queue: _Queue) -> None:
+        """Tells what waits of an organization; plans another attempt where that fails."""
+        if queue.doubts:
+            await self._without_doubts(queue)
+        slots = self._slots_of_failed if queue.failures else self._slots
+        try:
+            async with slots:
+                await self._settle(organization_id, queue.waiting)
+        except Exception as error:  # noqa: BLE001  # noted, and tried again
+            self._note(error)
+            again = self._terms.again_seconds * 2**queue.failures
+            queue.resumes_at = self._monotonic() + min(again, _LONGEST_AGAIN_SECONDS)
+            queue.failures += 1
+            self._failing.add(organization_id)
+            self._give_up_late(queue)
+        else:
+            queue.failures = 0
+            self._failing.discard(organization_id)
+            if not self._failing:
+                self._outage.ends()
+        if not queue.waiting:
+            self._failing.discard(organization_id)
+
+    def _note(self, failure: Exception) -> None:
         if isinstance(failure, grpc.aio.AioRpcError):
             self._outage.begins(failure.code().name)
         else:
             logger.error("a bug keeps holds from being settled", exc_info=failure)
-        self._give_up_late()
 
-    async def _settle(self, organization_id: str) -> None:
-        waiting = self._waiting[organization_id]
+    async def _settle(self, organization_id: str, waiting: deque[_Settlement]) -> None:
         while waiting:
             told = [waiting[at] for at in range(min(len(waiting), MOST_SETTLEMENTS))]
             await self._tell(
@@ -165,16 +290,25 @@ class Settlements:
                 waiting.popleft()
             self._count -= len(told)
             self._metrics.settled.inc(len(told))
-        del self._waiting[organization_id]
+
+    async def _without_doubts(self, queue: _Queue) -> None:
+        # While something waits nobody else begins to doubt, so this does not go on for ever; and
+        # whom the store of the days keeps waiting is not waited for.
+        try:
+            async with asyncio.timeout(self._terms.doubt_seconds):
+                await queue.without_doubts.wait()
+        except TimeoutError:
+            pass
 
     async def _request(
         self, organization_id: str, told: Sequence[_Settlement]
     ) -> pb.SettleHoldsRequest:
         request = pb.SettleHoldsRequest(organization_id=organization_id)
         for settlement in told:
-            at = self._clock.at(settlement.committed_at, self._monotonic())
+            at = settlement.commit_time
             if at is None:
-                at = await self._asked_time(organization_id, settlement.committed_at)
+                at = await self._commit_time(organization_id, settlement.committed_at)
+                settlement.commit_time = at
             added = request.settlements.add(
                 session=settlement.session, reason=_BLOCKED if settlement.is_block else _BOOKED
             )
@@ -190,24 +324,23 @@ class Settlements:
                 )
         return request
 
-    async def _asked_time(self, organization_id: str, instant: float) -> int:
-        answer = await self._ask(
-            pb.CheckHoldsRequest(organization_id=organization_id),
-            timeout=self._terms.answer_seconds,
-        )
-        now = self._monotonic()
-        self._clock.learn(answer.store_time.ToMicroseconds(), now)
-        found = self._clock.at(instant, now)
+    async def _commit_time(self, organization_id: str, instant: float) -> int:
+        found = self._clock.at(instant, self._monotonic())
         if found is None:
-            raise ValueError("the store's clock cannot be told")
+            answer = await self._ask(
+                pb.CheckHoldsRequest(organization_id=organization_id),
+                timeout=self._terms.answer_seconds,
+            )
+            now = self._monotonic()
+            self._clock.learn(answer.store_time.ToMicroseconds(), now)
+            found = self._clock.at(instant, now)
+            if found is None:
+                raise ValueError("the store's clock cannot be told")
         return found
 
-    def _give_up_late(self) -> None:
+    def _give_up_late(self, queue: _Queue) -> None:
         oldest = self._monotonic() - self._terms.most_seconds
-        for organization_id, waiting in list(self._waiting.items()):
-            while waiting and waiting[0].committed_at < oldest:
-                waiting.popleft()
-                self._count -= 1
-                self._metrics.late.inc()
-            if not waiting:
-                del self._waiting[organization_id]
+        while queue.waiting and queue.waiting[0].committed_at < oldest:
+            queue.waiting.popleft()
+            self._count -= 1
+            self._metrics.late.inc()

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import Final, NamedTuple
 
@@ -117,6 +118,13 @@ class World:
         self, organization_id: str, session: str, items: Sequence[BookingItem], *, is_block: bool
     ) -> None:
         raise AssertionError("nothing is committed here")
+
+    def is_unsettled(self, organization_id: str) -> bool:
+        return False
+
+    @asynccontextmanager
+    async def settled(self, organization_id: str) -> AsyncIterator[bool]:
+        yield True
 
     async def of_resource(
         self, organization_id: str, resource_id: str, days: range
