@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import random
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
@@ -17,6 +16,7 @@ from google.protobuf.message import Message
 
 from shared.client.address import Address
 from shared.client.channel import open_channel
+from shared.client.closing import Closing, translated
 from shared.client.failure import HoldfastError, decode
 
 if TYPE_CHECKING:  # each contract is loaded when its service is first asked
@@ -92,6 +92,7 @@ class Caller:
         self._timeout_seconds = timeout.total_seconds()
         self._retry = retry or Retry()
         self._channels: dict[str, grpc.aio.Channel] = {}
+        self.closing = Closing()
         self._clock = clock
 
     def now(self) -> datetime:
@@ -136,6 +137,7 @@ class Caller:
 
     def channel(self, service: str) -> grpc.aio.Channel:
         """Returns the one channel to a service."""
+        self.closing.check()
         if service not in self._channels:
             self._channels[service] = open_channel(self.addresses[service].target)
         return self._channels[service]
@@ -151,22 +153,24 @@ class Caller:
         that a repetition of one that happened gets the first answer again.
 
         Raises:
-            HoldfastError: Refused, not reached, or not answered in time.
+            HoldfastError: Refused, not reached, or not answered in time; or the client is closed.
         """
         # holdfast.<service>.v1.<Message>: the request knows whom it is for.
         service = request.DESCRIPTOR.full_name.split(".")[1]
         deadline = time.monotonic() + self._timeout_seconds
         attempt = 1
         while True:
+            self.closing.check()
             left = deadline - time.monotonic()
             try:
-                return await method(request, timeout=max(left, 0.001))
+                with translated():
+                    return await method(request, timeout=max(left, 0.001))
             except grpc.aio.AioRpcError as error:
                 failure = decode(error, service)
             wait = self._wait_seconds(failure, attempt)
             if wait is None or time.monotonic() + wait >= deadline:
                 raise failure
-            await asyncio.sleep(wait)
+            await self.closing.sleep(wait)
             attempt += 1
 
     def _wait_seconds(self, failure: HoldfastError, attempt: int) -> float | None:
@@ -217,19 +221,20 @@ class Caller:
         class do more.
 
         Raises:
-            HoldfastError: Refused, not reached, or ended by the service.
+            HoldfastError: Refused, not reached, or ended by the service; or the client is closed.
         """
+        self.closing.check()
         service = request.DESCRIPTOR.full_name.split(".")[1]
         call = method(request)
-        try:
-            while (message := await call.read()) is not grpc.aio.EOF:
-                yield message  # type: ignore[misc]  # no end of the stream
-        except grpc.aio.AioRpcError as error:
-            raise decode(error, service) from error
-        finally:
-            call.cancel()
+        with self.closing.ends(call):
+            try:
+                while (message := await call.read()) is not grpc.aio.EOF:
+                    yield message  # type: ignore[misc]  # no end of the stream
+            except grpc.aio.AioRpcError as error:
+                raise decode(error, service) from error
 
     async def close(self) -> None:
-        """Closes every channel."""
+        """Closes every channel; what is still waited for ends with a HoldfastError."""
+        self.closing.close()
         for channel in self._channels.values():
             await channel.close()

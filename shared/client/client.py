@@ -228,7 +228,12 @@ class Client(Caller):
         return self.live.watch_bookings(after, from_oldest=from_oldest)
 
     async def close(self) -> None:
-        """Leaves every hold and closes every channel."""
+        """Leaves every hold and closes every channel.
+
+        Holds become LEFT; views, watches and calls end with a HoldfastError, CLIENT_CLOSED, and so
+        does whatever is begun later.
+        """
+        self.closing.close()
         if "live" in self.__dict__:
             await self.live.close()
         await super().close()

@@ -13,6 +13,7 @@ import grpc
 import grpc.aio
 from google.protobuf.message import Message
 
+from shared.client.closing import Closing, client_closed
 from shared.client.failure import HoldfastError, decode
 
 # Bookmarks come every 5 s at least: two of them may be lost or late.
@@ -54,6 +55,7 @@ class Following(Generic[_Request, _Response]):
         request: _Request,
         *,
         patience_seconds: float | None,
+        closing: Closing | None = None,
         silence_seconds: float = _SILENCE_SECONDS,
         may_begin_anew: bool = True,
     ) -> None:
@@ -64,6 +66,7 @@ class Following(Generic[_Request, _Response]):
             request: What is watched; its resume token is set here.
             patience_seconds: How long the first message may take, repetitions included; None
                 for as long as it likes.
+            closing: Ends it with its client.
             silence_seconds: After how long without a message a stream counts as broken.
             may_begin_anew: Whether a token that is refused is dropped. A watch of states then
                 tells them all again; one of events would leave some out, and ends instead.
@@ -73,6 +76,7 @@ class Following(Generic[_Request, _Response]):
         self._give_up_at = (
             math.inf if patience_seconds is None else time.monotonic() + patience_seconds
         )
+        self._closing = closing or Closing()
         self._silence_seconds = silence_seconds
         self._may_begin_anew = may_begin_anew
         self.is_anew = False
@@ -83,26 +87,31 @@ class Following(Generic[_Request, _Response]):
         """Yields each message and, whenever the stream broke and is to be resumed, why.
 
         Raises:
-            HoldfastError: Refused, or no first message in time.
+            HoldfastError: Refused, or no first message in time, or the client is closed.
         """
         while True:
             # A resumed stream goes on; one without a token tells everything again.
             self.is_anew = self._has_begun and not self._request.resume_token
-            call = self._method(self._request)
+            call = self._call()
             begun_at = time.monotonic()
             try:
-                while True:
-                    yield await self._next(call)
-                    self.is_anew = False
+                with self._closing.ends(call):
+                    while True:
+                        yield await self._next(call)
+                        self.is_anew = False
             except _Broken as broken:
                 failure = broken.failure
-            finally:
-                call.cancel()
             self._judge(failure)
             yield failure
             if time.monotonic() - begun_at > _LONGEST_WAIT_SECONDS:
                 self._failures = 0  # one that ends at once again and again is left in peace
-            await asyncio.sleep(self._wait_seconds(failure))
+            await self._closing.sleep(self._wait_seconds(failure))
+
+    def _call(self) -> grpc.aio.UnaryStreamCall[_Request, _Response]:
+        try:
+            return self._method(self._request)
+        except grpc.aio.UsageError:  # of a channel that was closed meanwhile
+            raise client_closed() from None
 
     async def _next(self, call: grpc.aio.UnaryStreamCall[_Request, _Response]) -> _Response:
         try:

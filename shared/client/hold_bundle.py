@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from types import TracebackType
 from typing import TYPE_CHECKING, NamedTuple, Self
 
+from shared.client.failure import HoldfastError
 from shared.client.hold import ENDED, Hold, HoldState, HoldStatus, Standing
 
 if TYPE_CHECKING:  # the client makes bundles
@@ -57,7 +58,10 @@ class HoldBundle(Standing):
     async def __aenter__(self) -> Self:
         if self._running is not None:
             raise RuntimeError("a bundle is entered once; ask the client for another one")
-        self._running = asyncio.create_task(self._run())
+        # Raises, should the client be closed, as the block of a single hold does.
+        first, *others = self.holds.values()
+        await first.__aenter__()
+        self._running = asyncio.create_task(self._run(first, others))
         return self
 
     async def __aexit__(
@@ -74,22 +78,27 @@ class HoldBundle(Standing):
         finally:
             self._become(HoldStatus(HoldState.LEFT))
 
-    async def _run(self) -> None:
+    async def _run(self, entered: Hold, others: Sequence[Hold]) -> None:
         try:
-            await self._keep()
+            await self._keep(entered, others)
+        except HoldfastError:  # the client was closed
+            self._become(HoldStatus(HoldState.LEFT))
+            await self._release()
         except Exception:
             # A bug must not leave anybody waiting for an answer that never comes.
             self._become(HoldStatus(HoldState.LOST, "INTERNAL"))
             await self._release()
             raise
 
-    async def _keep(self) -> None:
+    async def _keep(self, entered: Hold, others: Sequence[Hold]) -> None:
         held: list[HoldStatus] = []
-        for hold in self.holds.values():
-            await hold.__aenter__()
+        for hold in (entered, *others):
+            if hold is not entered:
+                await hold.__aenter__()
             status = await hold.settled()
             if status.state is not HoldState.HELD:
-                await self._end(hold, status, HoldState.REFUSED)
+                is_left = status.state is HoldState.LEFT
+                await self._end(hold, status, HoldState.LEFT if is_left else HoldState.REFUSED)
                 return
             held.append(status)
         expiries = [status.expires_at for status in held if status.expires_at is not None]

@@ -162,11 +162,16 @@ class HoldKeeper:
                 self._booked.remove(each)
 
     async def close(self) -> None:
-        """Leaves every hold and ends the stream."""
-        await asyncio.gather(*(self.leave(hold) for hold in list(self._holds.values())))
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+        """Leaves every hold, whose holders are told, and ends the stream."""
+        holds = list(self._holds.values())
+        try:
+            await asyncio.gather(*(self.leave(hold) for hold in holds))
+        finally:
+            for hold in holds:
+                hold.note_ended(HoldStatus(HoldState.LEFT))
+            if self._task is not None:
+                self._task.cancel()
+                await asyncio.gather(self._task, return_exceptions=True)
 
     def _begin(self) -> None:
         if self._task is None or self._task.done():

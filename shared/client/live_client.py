@@ -127,9 +127,13 @@ class LiveClient:
         self, resource_ids: Sequence[str], dates: Iterable[date]
     ) -> AsyncIterator[PresenceEvent]:
         """Iterates over a watch of its own."""
+        self.client.closing.check()
         wanted = WatchPresenceRequest(**self._selection(resource_ids, dates))
         following = Following(
-            self.client.presence.WatchPresence, wanted, patience_seconds=self._patience_seconds
+            self.client.presence.WatchPresence,
+            wanted,
+            closing=self.client.closing,
+            patience_seconds=self._patience_seconds,
         )
         return events(following, presence_fold.fold, PresenceState(), PresenceEvent)
 
@@ -137,14 +141,19 @@ class LiveClient:
         self, resource_ids: Sequence[str], dates: Iterable[date]
     ) -> AsyncIterator[DaysEvent]:
         """Iterates over a watch of its own."""
+        self.client.closing.check()
         wanted = WatchDaysRequest(**self._selection(resource_ids, dates))
         following = Following(
-            self.client.availability.WatchDays, wanted, patience_seconds=self._patience_seconds
+            self.client.availability.WatchDays,
+            wanted,
+            closing=self.client.closing,
+            patience_seconds=self._patience_seconds,
         )
         return events(following, days_fold.fold, DaysState(), DaysEvent)
 
     def watch_bookings(self, after: bytes, *, from_oldest: bool) -> AsyncIterator[BookingsEvent]:
         """Iterates over a watch of its own."""
+        self.client.closing.check()
         wanted = WatchBookingsRequest(
             organization_id=self.client.organization_id,
             resume_token=after,
@@ -153,6 +162,7 @@ class LiveClient:
         following = Following(
             self.client.bookings.WatchBookings,
             wanted,
+            closing=self.client.closing,
             patience_seconds=self._patience_seconds,
             may_begin_anew=False,
         )
@@ -162,11 +172,17 @@ class LiveClient:
         self, resource_ids: Sequence[str], dates: Iterable[date]
     ) -> AbstractAsyncContextManager[Live[PresenceState]]:
         """The one presence watch of these resources and dates."""
+        self.client.closing.check()
         wanted = WatchPresenceRequest(**self._selection(resource_ids, dates))
         return self._presence.use(
             wanted.SerializeToString(deterministic=True),
             lambda: Live(
-                Following(self.client.presence.WatchPresence, wanted, patience_seconds=None),
+                Following(
+                    self.client.presence.WatchPresence,
+                    wanted,
+                    closing=self.client.closing,
+                    patience_seconds=None,
+                ),
                 presence_fold.fold,
                 PresenceState(),
             ),
@@ -176,11 +192,17 @@ class LiveClient:
         self, resource_ids: Sequence[str], dates: Iterable[date]
     ) -> AbstractAsyncContextManager[Live[DaysState]]:
         """The one day watch of these resources and dates."""
+        self.client.closing.check()
         wanted = WatchDaysRequest(**self._selection(resource_ids, dates))
         return self._days.use(
             wanted.SerializeToString(deterministic=True),
             lambda: Live(
-                Following(self.client.availability.WatchDays, wanted, patience_seconds=None),
+                Following(
+                    self.client.availability.WatchDays,
+                    wanted,
+                    closing=self.client.closing,
+                    patience_seconds=None,
+                ),
                 days_fold.fold,
                 DaysState(),
             ),
@@ -196,7 +218,12 @@ class LiveClient:
         def watch() -> LiveCatalog:
             state = CatalogFold(CatalogState)
             wanted = WatchCatalogRequest(organization_id=self.client.organization_id)
-            following = Following(self.client.catalog.WatchCatalog, wanted, patience_seconds=None)
+            following = Following(
+                self.client.catalog.WatchCatalog,
+                wanted,
+                closing=self.client.closing,
+                patience_seconds=None,
+            )
             return Live(following, offer_watch.fold, state, broken=state.break_off)
 
         async with self._catalogs.use("", watch) as catalog:
@@ -204,6 +231,7 @@ class LiveClient:
 
     def shared_slots(self, question: SlotQuestion) -> AbstractAsyncContextManager[SlotSource]:
         """The one source of these free starts."""
+        self.client.closing.check()
         return self._slots.use(question, lambda: SlotSource(self, question))
 
     @asynccontextmanager
@@ -220,6 +248,7 @@ class LiveClient:
         await asyncio.gather(*(keeper.close() for keeper in self._keepers.values()))
 
     def _keeper(self, session: str) -> HoldKeeper:
+        self.client.closing.check()
         keeper = self._keepers.get(session)
         if keeper is None:
             keeper = self._keepers[session] = HoldKeeper(
