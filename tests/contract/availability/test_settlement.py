@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
 import psycopg
@@ -208,19 +208,28 @@ class Late:
         stub = scene.presence.stub
         self.organization_id = scene.caller.organization_id
         self.metrics = HoldMetrics()
+        self.answers_lost = 0
+        self._tell = stub.SettleHolds
         self.settlements = Settlements(
-            stub.SettleHolds,
+            self._told,
             stub.CheckHolds,
             clock or StoreClock(),
             self.metrics,
             SettlementTerms(gather_seconds=0),
         )
 
-    def commit(self, session: str = "", **options: Any) -> None:
-        self.settlements.add(self.organization_id, session, ROOM, is_block=False, **options)
+    def commit(self, session: str = "", items: Sequence[BookingItem] = ROOM) -> None:
+        self.settlements.add(self.organization_id, session, items, is_block=False)
 
     async def tell(self) -> None:
         await self.settlements.close()
+
+    async def _told(self, request: Any, timeout: float) -> Any:
+        answer = await self._tell(request, timeout=timeout)
+        if self.answers_lost:
+            self.answers_lost -= 1
+            raise ConnectionError("the answer is lost")
+        return answer
 
 
 async def test_a_hold_taken_before_the_commit_ends_however_late_it_is_told(
@@ -250,6 +259,31 @@ async def passes(scene: HoldScene) -> None:
     """Lets far more time pass than a reading of the store's clock takes to come here."""
     for _ in range(20):
         await scene.presence.check()
+
+
+async def test_an_answer_that_was_lost_ends_no_second_hold_of_the_booker(
+    scene: HoldScene,
+) -> None:
+    await scene.offer_pool("mics", 3)
+    session = await scene.hold("mics")
+    await scene.presence.heartbeat(session, "mics", hold_id="second", start=NINE)
+    clock = StoreClock()
+    late = Late(scene, clock)
+    late.answers_lost = 1
+    mic = BookingItem("mics", 1, covering(NINE, NINE + HOUR), is_pool=True)
+    await passes(scene)
+    late.commit(session, items=(mic,))
+
+    await late.tell()
+    once = await scene.presence.spans("mics", dates=(NINE.date(),))
+    # A better reading of the store's clock: the commit was nearer to now than it seemed.
+    reading = (await scene.presence.check()).store_time.ToMicroseconds()
+    clock.learn(reading + 500_000, time.monotonic())
+    await late.tell()
+
+    assert once == ["mics 09:00-10:00"]
+    assert await scene.presence.spans("mics", dates=(NINE.date(),)) == once
+    assert _value(late.metrics.settled) == 1
 
 
 class _Hasty(StoreClock):
