@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Sequence
 from contextvars import Context
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 import grpc
@@ -33,6 +34,8 @@ MOST_CHECKS: Final = 256
 
 _MOST_TIMEOUTS: Final = 5
 _PAUSE_SECONDS: Final = 1.0
+# Organizations whose timeouts are counted: those that failed longest ago begin anew.
+_MOST_STREAKS: Final = 4_096
 # After a question, for each booking in it but the first, and at most.
 _PACE_SECONDS: Final = 0.002
 _LONGEST_PACE_SECONDS: Final = 0.01
@@ -46,18 +49,27 @@ _NOTHING: Final[Sequence[CountedHold]] = ()
 class _Check:
     """A booking that waits for what is held; ``deadline`` by the loop's clock."""
 
-    session: str
+    session: str = field(repr=False)
     items: Sequence[BookingItem]
     answer: asyncio.Future[Sequence[CountedHold]]
     deadline: float
+
+
+@dataclass(slots=True)
+class _Streak:
+    """Questions of one organization in a row to which no answer came in time."""
+
+    timeouts: int = 0
+    resumes_at: float = 0.0
 
 
 class HoldChecks:
     """What others hold of bookings' time. Belongs to one event loop.
 
     A booking waits for its answer for the budget at most, and then goes on without. After a few
-    questions in a row to which no answer came in time, none is asked for a second; then one
-    without an answer is enough for the next pause.
+    questions of an organization in a row to which no answer came in time, none is asked for a
+    second; then one without an answer is enough for the next pause. Others' go on: what is slow
+    may be one organization's part of the store.
     """
 
     def __init__(
@@ -76,8 +88,7 @@ class HoldChecks:
         self._budget_seconds = budget_seconds
         self._waiting: dict[str, list[_Check]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
-        self._timeouts = 0
-        self._resumes_at = 0.0
+        self._streaks: OrderedDict[str, _Streak] = OrderedDict()
 
     async def counted(
         self, organization_id: str, session: str, items: Sequence[BookingItem]
@@ -85,7 +96,8 @@ class HoldChecks:
         """Returns the holds that count against a booking; none where that is not told in time."""
         loop = asyncio.get_running_loop()
         now = loop.time()
-        if now < self._resumes_at:
+        streak = self._streaks.get(organization_id)
+        if streak is not None and now < streak.resumes_at:
             self._metrics.paused.inc()
             return _NOTHING
         check = _Check(session, items, loop.create_future(), now + self._budget_seconds)
@@ -101,6 +113,10 @@ class HoldChecks:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        # A task that was cancelled before its first step has left its own.
+        for waiting in self._waiting.values():
+            _answer_all(waiting)
+        self._waiting.clear()
 
     def _begin(self, organization_id: str, check: _Check) -> None:
         self._waiting[organization_id] = [check]
@@ -130,45 +146,59 @@ class HoldChecks:
         if not checks:
             return
         loop = asyncio.get_running_loop()
-        request = _request(organization_id, checks)
-        patience = _Patience(loop, checks)
+        patience: _Patience | None = None
         try:
-            answer = await self._ask(request, timeout=max(0.001, checks[-1].deadline - loop.time()))
-        except grpc.aio.AioRpcError as error:
-            self._go_on(checks, error.code(), error.code().name)
-        else:
+            patience = _Patience(loop, checks)
+            answer = await self._ask(
+                _request(organization_id, checks),
+                timeout=max(0.001, checks[-1].deadline - loop.time()),
+            )
             received_at = time.monotonic()
-            if len(answer.results) == len(checks):
-                self._note(answer, received_at)
-                told = zip(checks, answer.results, strict=True)
-                self._metrics.answered.inc(sum(_answer(check, result) for check, result in told))
-            else:
-                self._go_on(checks, grpc.StatusCode.INTERNAL, "not every check was answered")
+            if len(answer.results) != len(checks):
+                self._go_on(organization_id, checks, None, "not every check was answered")
+                return
+            self._clock.learn(answer.store_time.ToMicroseconds(), received_at)
+            self._streaks.pop(organization_id, None)
+            told = zip(checks, answer.results, strict=True)
+            self._metrics.answered.inc(sum(_answer(check, result) for check, result in told))
+            self._outage.ends()
+        except grpc.aio.AioRpcError as error:
+            self._go_on(organization_id, checks, error.code(), error.code().name)
+        except Exception as error:  # noqa: BLE001  # whatever it is, bookings go on
+            self._go_on(organization_id, checks, None, type(error).__name__)
         finally:
-            patience.end()
-            if patience.given_up:
-                self._metrics.timeout.inc(patience.given_up)
+            if patience is not None:
+                patience.end()
+                if patience.given_up:
+                    self._metrics.timeout.inc(patience.given_up)
             _answer_all(checks)
 
-    def _note(self, answer: pb.CheckHoldsResponse, received_at: float) -> None:
-        self._timeouts = 0
-        self._resumes_at = 0.0
-        self._outage.ends()
-        self._clock.learn(answer.store_time.ToMicroseconds(), received_at)
-
-    def _go_on(self, checks: Sequence[_Check], code: grpc.StatusCode, cause: str) -> None:
-        """Lets bookings past unchecked."""
+    def _go_on(
+        self,
+        organization_id: str,
+        checks: Sequence[_Check],
+        code: grpc.StatusCode | None,
+        cause: str,
+    ) -> None:
+        """Lets bookings past unchecked; no code: what came is no answer."""
         count = _answer_all(checks)
         self._outage.begins(cause)
         if code is grpc.StatusCode.DEADLINE_EXCEEDED:
             self._metrics.timeout.inc(count)
-            self._timeouts += 1
-            if self._timeouts >= _MOST_TIMEOUTS:
-                self._resumes_at = asyncio.get_running_loop().time() + _PAUSE_SECONDS
+            self._note_timeout(organization_id)
         elif code is grpc.StatusCode.UNAVAILABLE:
             self._metrics.unavailable.inc(count)
         else:
             self._metrics.refused.inc(count)
+
+    def _note_timeout(self, organization_id: str) -> None:
+        streak = self._streaks.setdefault(organization_id, _Streak())
+        self._streaks.move_to_end(organization_id)
+        if len(self._streaks) > _MOST_STREAKS:
+            self._streaks.popitem(last=False)
+        streak.timeouts += 1
+        if streak.timeouts >= _MOST_TIMEOUTS:
+            streak.resumes_at = asyncio.get_running_loop().time() + _PAUSE_SECONDS
 
 
 class _Patience:

@@ -66,7 +66,16 @@ class Answering:
         self._answers[number].set_result(response)
 
     def fail(self, number: int, code: grpc.StatusCode) -> None:
-        self._answers[number].set_exception(_failed(code))
+        self.break_down(number, _failed(code))
+
+    def break_down(self, number: int, error: Exception) -> None:
+        self._answers[number].set_exception(error)
+
+    def babble(self, number: int) -> None:
+        """Answers a question by a time that there is not."""
+        response = pb.CheckHoldsResponse(results=[pb.HoldCheckResult()])
+        response.store_time.seconds = 2**62
+        self._answers[number].set_result(response)
 
 
 def _failed(code: grpc.StatusCode) -> AioRpcError:
@@ -282,6 +291,60 @@ async def test_five_timeouts_in_a_row_make_a_pause_and_an_answer_begins_the_coun
     assert desk.counted() == {"timeout": 9, "answered": 1, "paused": 1}
 
 
+async def test_a_pause_is_of_the_organization_whose_questions_were_not_answered(
+    presence: Answering,
+) -> None:
+    desk = Desk(presence, budget_seconds=0.01)
+    for _ in range(6):
+        assert await desk.ask(1, organization_id="slow") == ()
+    desk.checks._budget_seconds = PATIENT_SECONDS
+    answered = desk.ask(1, organization_id="other")
+    await presence.asked(6)
+    presence.answer(5)
+
+    assert len(await answered) == 1
+    # Somebody else's answer says nothing of it.
+    assert await desk.ask(1, organization_id="slow") == ()
+    assert desk.counted() == {"timeout": 5, "paused": 2, "answered": 1}
+
+
+async def test_an_answer_by_an_impossible_time_lets_bookings_past(
+    presence: Answering, desk: Desk, caplog: pytest.LogCaptureFixture
+) -> None:
+    found = desk.ask(1)
+    await presence.asked(1)
+    with caplog.at_level(logging.WARNING, "holdfast.test"):
+        presence.babble(0)
+        assert await found == ()
+
+    assert desk.counted() == {"refused": 1}
+    assert [vars(record)["cause"] for record in caplog.records] == ["ValueError"]
+
+
+async def test_whatever_goes_wrong_lets_bookings_past_and_the_next_are_asked_about(
+    presence: Answering, desk: Desk
+) -> None:
+    first = desk.ask(1)
+    await presence.asked(1)
+    second = desk.ask(2)
+    await asyncio.sleep(0)
+    presence.break_down(0, ArithmeticError())
+    await presence.asked(2)
+    presence.answer(1)
+
+    assert await first == ()
+    assert len(await second) == 1
+    assert desk.counted() == {"refused": 1, "answered": 1}
+
+
+async def test_what_cannot_be_asked_lets_bookings_past(presence: Answering, desk: Desk) -> None:
+    items = [BookingItem("room-1", 2**40, Span(10, 14))]
+
+    assert await desk.checks.counted("org", "", items) == ()
+    assert desk.counted() == {"refused": 1}
+    assert not presence.requests
+
+
 async def test_closing_lets_everybody_go_on(presence: Answering, desk: Desk) -> None:
     first = desk.ask(1)
     await presence.asked(1)
@@ -291,3 +354,26 @@ async def test_closing_lets_everybody_go_on(presence: Answering, desk: Desk) -> 
     await desk.checks.close()
 
     assert [await first, await second] == [(), ()]
+
+
+async def test_closing_lets_those_go_on_whose_question_has_not_begun(
+    presence: Answering, desk: Desk
+) -> None:
+    asked = desk.ask(1)
+    # The one turn in which the booking asks, and its question's task is yet to begin.
+    await asyncio.sleep(0)
+
+    await desk.checks.close()
+
+    assert await asked == ()
+    assert not presence.requests
+
+
+async def test_nothing_that_is_written_out_tells_a_session(presence: Answering, desk: Desk) -> None:
+    asked = desk.ask(1, session="a secret")
+    await presence.asked(1)
+    waiting = repr(list(desk.checks._waiting.values()))
+    presence.answer(0)
+    await asked
+
+    assert "a secret" not in waiting
