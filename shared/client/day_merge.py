@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from enum import Enum
+from itertools import pairwise
 from operator import attrgetter
 from typing import Final, NamedTuple
 
@@ -52,8 +53,8 @@ class Stock(NamedTuple):
     Attributes:
         free: Units free, throughout or by absolute quantum, at least for those that starts may
             take; None while that is not known, and each start's own number counts.
-        is_pool: Whether holds queue for it: for a viewer who holds some of a start's time, only
-            holds acquired earlier count.
+        is_pool: Whether holds queue for it: on the quanta that a viewer holds, of others' holds
+            only those acquired earlier count.
     """
 
     free: int | Mapping[int, int] | None = None
@@ -135,17 +136,35 @@ def merge(
     return found
 
 
+class CountedTime(NamedTuple):
+    """A part of somebody's hold that counts."""
+
+    span: Span
+    units: int
+    is_overdue: bool
+    expires_at: datetime
+
+
+Counted = LiveHold | CountedTime
+
+
 def counting(
-    occupancy: Span, others: Sequence[LiveHold], own: Iterable[LiveHold], *, is_pool: bool
-) -> Sequence[LiveHold]:
-    """Returns those of others' holds that count against a viewer for some time."""
-    first = _first_own(occupancy, own) if is_pool else None
-    return others if first is None else _before(first, others)
+    others: Sequence[LiveHold], own: Iterable[LiveHold], *, is_pool: bool
+) -> Sequence[Counted]:
+    """Returns what of others' holds counts against a viewer.
+
+    Of a pool, on a quantum that the viewer holds, only holds acquired before the first of its own
+    that cover it; everywhere else every hold.
+    """
+    places = _places(own) if is_pool else []
+    if not places:
+        return others
+    return [part for hold in others for part in _parts(hold, places)]
 
 
 def freed_at(
     quanta: Iterable[int],
-    counted: Iterable[LiveHold],
+    counted: Iterable[Counted],
     free: int | Mapping[int, int],
     wanted: int,
 ) -> datetime | None:
@@ -191,27 +210,15 @@ def _counted(
     slots: OfferedSlots, others: Sequence[LiveHold], own: Sequence[LiveHold], stock: Stock
 ) -> list[ViewSlot]:
     """Merges starts of which there may be several units."""
+    counted = counting(others, own, is_pool=stock.is_pool)
     if stock.free is None:
         return [
-            _seen(slots, index, _Held(slots, occupancy, counting(
-                occupancy, others, own, is_pool=stock.is_pool
-            ), slots.available[index].units_free))
+            _seen(slots, index, _Held(slots, occupancy, counted, slots.available[index].units_free))
             for index, occupancy in enumerate(slots.occupancies)
-        ]  # fmt: skip
+        ]
     whole = Span(slots.base, max(slots.stop, slots.base + 1))
-    all_held = _Held(slots, whole, others, stock.free)
-    if not (stock.is_pool and own):
-        return [_seen(slots, index, all_held) for index in range(len(slots.masks))]
-    known: dict[datetime | None, _Held] = {None: all_held}
-    found: list[ViewSlot] = []
-    for index, occupancy in enumerate(slots.occupancies):
-        first = _first_own(occupancy, own)
-        held = known.get(first)
-        if held is None:
-            assert first is not None
-            held = known[first] = _Held(slots, whole, _before(first, others), stock.free)
-        found.append(_seen(slots, index, held))
-    return found
+    held = _Held(slots, whole, counted, stock.free)
+    return [_seen(slots, index, held) for index in range(len(slots.masks))]
 
 
 def _seen(slots: OfferedSlots, index: int, held: _Held) -> ViewSlot:
@@ -231,7 +238,7 @@ class _Held:
         self,
         slots: OfferedSlots,
         span: Span,
-        counted: Sequence[LiveHold],
+        counted: Sequence[Counted],
         free: int | Mapping[int, int],
     ) -> None:
         holds = [(hold.span.first, hold.span.stop, hold.units) for hold in counted]
@@ -254,13 +261,36 @@ class _Held:
         return latest
 
 
-def _first_own(occupancy: Span, own: Iterable[LiveHold]) -> datetime | None:
-    """Returns when the first of the viewer's holds that touch some time was acquired."""
-    return min((_acquired(h) for h in own if h.span.overlaps(occupancy)), default=None)
+def _places(own: Iterable[LiveHold]) -> list[tuple[int, int, datetime]]:
+    """Returns what a viewer holds: ascending parts, and since when at the earliest each."""
+    mine = list(own)
+    edges = sorted({edge for hold in mine for edge in (hold.span.first, hold.span.stop)})
+    found: list[tuple[int, int, datetime]] = []
+    for first, stop in pairwise(edges):
+        since = [_acquired(h) for h in mine if h.span.first <= first and stop <= h.span.stop]
+        if since:
+            found.append((first, stop, min(since)))
+    return found
 
 
-def _before(moment: datetime, others: Iterable[LiveHold]) -> list[LiveHold]:
-    return [hold for hold in others if _acquired(hold) < moment]
+def _parts(hold: LiveHold, places: Iterable[tuple[int, int, datetime]]) -> Iterator[Counted]:
+    """Yields the parts of somebody's hold for which the viewer is not before it."""
+    acquired, span = _acquired(hold), hold.span
+    begin = span.first
+    for first, stop, since in places:
+        if acquired < since or stop <= begin or span.stop <= first:
+            continue
+        if begin < first:
+            yield _part(hold, begin, first)
+        begin = stop
+    if begin == span.first:
+        yield hold
+    elif begin < span.stop:
+        yield _part(hold, begin, span.stop)
+
+
+def _part(hold: LiveHold, first: int, stop: int) -> CountedTime:
+    return CountedTime(Span(first, stop), hold.units, hold.is_overdue, hold.expires_at)
 
 
 def _acquired(hold: LiveHold) -> datetime:
@@ -269,12 +299,12 @@ def _acquired(hold: LiveHold) -> datetime:
 
 def _ends(
     quanta: Iterable[int],
-    counted: Iterable[LiveHold],
+    counted: Iterable[Counted],
     free: int | Mapping[int, int],
     wanted: int,
 ) -> dict[int, datetime | None]:
     """Returns for each quantum when enough of the holds are over; None where some stay."""
-    there: dict[int, list[LiveHold]] = {quantum: [] for quantum in quanta}
+    there: dict[int, list[Counted]] = {quantum: [] for quantum in quanta}
     for hold in counted:
         for quantum in range(hold.span.first, hold.span.stop):
             if quantum in there:
@@ -285,9 +315,9 @@ def _ends(
     }
 
 
-def _freed(holds: Iterable[LiveHold], free: int, wanted: int) -> datetime | None:
+def _freed(holds: Iterable[Counted], free: int, wanted: int) -> datetime | None:
     """Returns when enough of those that hold a quantum are over; None where some stay."""
-    overdue: list[LiveHold] = []
+    overdue: list[Counted] = []
     too_many = wanted - free
     for hold in holds:
         too_many += hold.units

@@ -52,7 +52,7 @@ def slot_presence(
     touching = [hold for hold in holds if hold.span.overlaps(occupancy)]
     others = tuple(hold for hold in touching if hold.holder_id != own_holder_id)
     own = tuple(hold for hold in touching if hold.holder_id == own_holder_id)
-    counted = counting(occupancy, others, own, is_pool=is_pool)
+    counted = counting(others, own, is_pool=is_pool)
     spans = [(hold.span.first, hold.span.stop, hold.units) for hold in counted]
     quanta = held_short(occupancy, spans, units_free, units)
     return SlotPresence(others, own, bool(quanta), freed_at(quanta, counted, units_free, units))

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 
 from shared.client.day_merge import OfferedSlots, SlotState, Stock, ViewSlot, merge
@@ -115,6 +116,14 @@ def test_free_units_are_counted_quarter_hour_by_quarter_hour() -> None:
     assert states(merge(slots, [hold(0, 4, units=2)], stock=Stock(free, is_pool=True))) == "R"
 
 
+def test_a_hold_of_a_pool_keeps_the_place_in_line_only_on_the_time_that_it_covers() -> None:
+    mine, late = hold(0, 2, "me", acquired=1), hold(0, 4, "late", acquired=2)
+    stock = Stock(1, is_pool=True)
+
+    assert states(merge(slots_of((0, 2, 1)), [mine, late], "me", stock=stock)) == "a"
+    assert states(merge(slots_of((0, 4, 1)), [mine, late], "me", stock=stock)) == "R"
+
+
 def test_for_who_holds_some_of_it_only_earlier_holds_of_a_pool_count() -> None:
     slots = slots_of((0, 4, 1), (4, 8, 1))
     holds = [
@@ -152,6 +161,26 @@ def _naive_short(
     )
 
 
+def _counting(others: list[LiveHold], own: list[LiveHold]) -> list[LiveHold]:
+    """Of a pool, quantum by quantum: what was held before one's own first hold there, if any."""
+
+    def counts(other: LiveHold, quantum: int) -> bool:
+        since = [_acquired(h) for h in own if h.span.first <= quantum < h.span.stop]
+        return not since or _acquired(other) < min(since)
+
+    return [
+        replace(other, span=Span(quantum, quantum + 1))
+        for other in others
+        for quantum in range(other.span.first, other.span.stop)
+        if counts(other, quantum)
+    ]
+
+
+def _acquired(held: LiveHold) -> datetime:
+    assert held.acquired_at is not None
+    return held.acquired_at
+
+
 def test_reserved_is_what_a_booking_would_be_refused_for_as_held() -> None:
     chance = random.Random(5)
     for _ in range(200):
@@ -176,11 +205,9 @@ def test_reserved_is_what_a_booking_would_be_refused_for_as_held() -> None:
 
         for slot, (low, high) in zip(found, spans, strict=True):
             occupancy = Span(BASE + low, BASE + high)
-            own = [h for h in holds if h.holder_id == "m" and h.span.overlaps(occupancy)]
             counting = [h for h in holds if h.holder_id != "m"]
-            if is_pool and own:
-                since = min(h.acquired_at for h in own if h.acquired_at)
-                counting = [h for h in counting if h.acquired_at and h.acquired_at < since]
+            if is_pool:
+                counting = _counting(counting, [h for h in holds if h.holder_id == "m"])
             # As availability asks it, of what presence says counts.
             short = held_short(
                 occupancy, [(h.span.first, h.span.stop, h.units) for h in counting], free, wanted
