@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Sequence
+from contextvars import Context
 from functools import partial
 from typing import Final, TypeVar
 
@@ -285,7 +286,8 @@ class Catalog:
             removed=self._asked.drop,
         )
         self._followers[organization_id] = follower
-        task = asyncio.create_task(follower.run())
+        # It outlives its first caller, whose request it is no part of.
+        task = asyncio.create_task(follower.run(), context=Context())
         self._tasks.add(task)
 
         def ended(task: asyncio.Task[None]) -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
+from contextvars import ContextVar
 from datetime import date, timedelta
 from typing import Any
 
@@ -12,8 +14,10 @@ import pytest
 from holdfast.catalog.v1 import event_type_pb2, offering_pb2, resource_pb2
 from holdfast.catalog.v1.schedule_pb2 import DateOverride
 from services.availability.domain.offering import OfferingName
+from services.availability.upstream.catalog import Catalog
 from services.availability.upstream.memory import Memory
 from services.availability.upstream.offering import read_offering
+from shared.runtime.failure import StoreUnavailable
 from shared.slots.rule import ClosedHours, DurationRange
 from shared.slots.schedule import Window
 from shared.slots.zone import zone
@@ -252,3 +256,23 @@ def test_equal_hours_and_rules_are_the_same_objects_whatever_else_changed() -> N
     assert second.title == "Renamed"
     assert second.schedule is first.schedule
     assert second.rules is first.rules
+
+
+async def test_what_follows_the_catalog_is_no_part_of_its_first_caller_s_request() -> None:
+    caller: ContextVar[str] = ContextVar("caller", default="nobody")
+    caller.set("the first")
+    seen: dict[asyncio.Task[Any] | None, str] = {}
+
+    def monotonic() -> float:
+        seen[asyncio.current_task()] = caller.get()
+        return time.monotonic()
+
+    # Nobody listens there.
+    catalog = Catalog("127.0.0.1:1", fresh_seconds=1, stale_seconds=1, monotonic=monotonic)
+    with pytest.raises(StoreUnavailable):
+        await catalog.offering(NAME)
+    await catalog.close()
+
+    # Its questions are the first one's, too.
+    assert seen[asyncio.current_task()] == "the first"
+    assert list(seen.values()).count("nobody") == 1
