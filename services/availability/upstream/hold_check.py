@@ -26,8 +26,8 @@ from services.availability.upstream.outage import Outage
 from services.availability.upstream.store_clock import StoreClock
 from shared.slots.held import HeldUnits
 
-Ask = Callable[..., Awaitable[pb.CheckHoldsResponse]]
-"""CheckHolds of a stub."""
+Ask = Callable[..., Awaitable[pb.CheckHoldsResponse | None]]
+"""CheckHolds of a stub; None is what gRPC answers where it cannot read what came."""
 
 MOST_CHECKS: Final = 256
 """In one question."""
@@ -154,7 +154,7 @@ class HoldChecks:
                 timeout=max(0.001, checks[-1].deadline - loop.time()),
             )
             received_at = time.monotonic()
-            if len(answer.results) != len(checks):
+            if answer is None or len(answer.results) != len(checks):
                 self._go_on(organization_id, checks, None, "not every check was answered")
                 return
             self._clock.learn(answer.store_time.ToMicroseconds(), received_at)

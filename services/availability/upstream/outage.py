@@ -21,11 +21,16 @@ class Outage:
         self._ends = ends
         self._is_on = False
 
-    def begins(self, cause: str) -> None:
-        """Notes a failure."""
+    def begins(self, cause: str, failure: BaseException | None = None) -> None:
+        """Notes a failure.
+
+        Args:
+            cause: Logged.
+            failure: Logged with where it came from, as what should never happen.
+        """
         if not self._is_on:
             self._is_on = True
-            self._logger.warning(self._begins, extra={"cause": cause})
+            self._logger.warning(self._begins, extra={"cause": cause}, exc_info=failure)
 
     def ends(self) -> None:
         """Notes a success."""

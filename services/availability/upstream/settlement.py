@@ -278,7 +278,7 @@ class Settlements:
         if isinstance(failure, grpc.aio.AioRpcError):
             self._outage.begins(failure.code().name)
         else:
-            logger.error("a bug keeps holds from being settled", exc_info=failure)
+            self._outage.begins(type(failure).__name__, failure)
 
     async def _settle(self, organization_id: str, waiting: deque[_Settlement]) -> None:
         while waiting:
@@ -326,16 +326,18 @@ class Settlements:
 
     async def _commit_time(self, organization_id: str, instant: float) -> int:
         found = self._clock.at(instant, self._monotonic())
-        if found is None:
-            answer = await self._ask(
-                pb.CheckHoldsRequest(organization_id=organization_id),
-                timeout=self._terms.answer_seconds,
-            )
+        if found is not None:
+            return found
+        answer = await self._ask(
+            pb.CheckHoldsRequest(organization_id=organization_id),
+            timeout=self._terms.answer_seconds,
+        )
+        if answer is not None:
             now = self._monotonic()
             self._clock.learn(answer.store_time.ToMicroseconds(), now)
             found = self._clock.at(instant, now)
-            if found is None:
-                raise ValueError("the store's clock cannot be told")
+        if found is None:
+            raise ValueError("the store's clock cannot be told")
         return found
 
     def _give_up_late(self, queue: _Queue) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import urllib.request
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -135,9 +135,28 @@ async def silent_presence(asked: asyncio.Queue[int]) -> AsyncIterator[str]:
             asked.put_nowait(len(request.checks))
         await asyncio.Event().wait()
 
+    async with _answering(stay_silent) as address:
+        yield address
+
+
+@asynccontextmanager
+async def babbling_presence(*answers: bytes) -> AsyncIterator[str]:
+    """A server whose answers, one after the other, are these bytes; yields its address."""
+    left = list(answers)
+
+    async def babble(request: CheckHoldsRequest, context: Any) -> bytes:
+        del request, context
+        return left.pop(0)
+
+    async with _answering(babble) as address:
+        yield address
+
+
+@asynccontextmanager
+async def _answering(check_holds: Callable[..., Any]) -> AsyncIterator[str]:
     handlers: dict[str, Any] = {
         "CheckHolds": grpc.unary_unary_rpc_method_handler(
-            stay_silent, request_deserializer=CheckHoldsRequest.FromString
+            check_holds, request_deserializer=CheckHoldsRequest.FromString
         ),
     }
     server = grpc.aio.server(options=[("grpc.so_reuseport", 0)])

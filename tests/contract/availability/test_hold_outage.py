@@ -9,10 +9,13 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
+from google.protobuf.timestamp_pb2 import Timestamp
 
+from holdfast.presence.v1.hold_check_pb2 import CheckHoldsResponse, HoldCheckResult
 from tests.contract.availability.conftest import Serve
 from tests.contract.availability.engine import NINE, QUARTER
 from tests.contract.availability.holding import (
+    babbling_presence,
     counts,
     free_port,
     presence_of,
@@ -30,10 +33,16 @@ CHECKS = "holdfast_hold_checks"
 class Desk:
     """Somebody who books one free hour after the other."""
 
-    def __init__(self, caller: Caller, metrics_port: int) -> None:
+    def __init__(self, caller: Caller, catalog: FakeCatalog, metrics_port: int) -> None:
         self.caller = caller
+        self._catalog = catalog
         self._metrics_port = metrics_port
         self._made = 0
+        catalog.offer(caller.organization_id, slot_interval=length(QUARTER))
+
+    def elsewhere(self) -> Desk:
+        """The same server, and another organization."""
+        return Desk(self.caller.elsewhere(), self._catalog, self._metrics_port)
 
     async def book(self) -> None:
         await self.caller.book(NINE + self._made * HOUR)
@@ -55,8 +64,7 @@ def open_desk(serve: Serve, shared_catalog: tuple[FakeCatalog, str]) -> Any:
             "metrics_listen": f"127.0.0.1:{port}",
         } | changes
         async with serve(shared_catalog[1], **settings) as caller:
-            shared_catalog[0].offer(caller.organization_id, slot_interval=length(QUARTER))
-            yield Desk(caller, port)
+            yield Desk(caller, shared_catalog[0], port)
 
     return opened
 
@@ -135,6 +143,49 @@ async def test_a_silent_presence_is_waited_for_and_after_five_times_left_alone(
     assert again["timeout"] == 6
     assert last["timeout"] == 6
     assert last["paused"] == again["paused"] + 1
+
+
+async def test_a_pause_is_of_one_organization(open_desk: Any) -> None:
+    asked: asyncio.Queue[int] = asyncio.Queue()
+    async with silent_presence(asked) as address, open_desk(address) as desk:
+        for _ in range(5):
+            await desk.book()
+        other = desk.elsewhere()
+        await other.book()
+        found = await desk.checks()
+
+    assert found == {"timeout": 6}
+
+
+@pytest.mark.parametrize(
+    ("answer", "cause"),
+    [
+        (
+            CheckHoldsResponse(
+                results=[HoldCheckResult()], store_time=Timestamp(seconds=2**62)
+            ).SerializeToString(),
+            "ValueError",
+        ),
+        (b"\xff\xff\xff\xff", "not every check was answered"),
+        (b"", "not every check was answered"),
+    ],
+)
+async def test_what_is_no_answer_is_counted_and_lets_bookings_past(
+    open_desk: Any, caplog: pytest.LogCaptureFixture, answer: bytes, cause: str
+) -> None:
+    # Each booking asks once for holds, and its settlement for the time.
+    with caplog.at_level(logging.WARNING, "holdfast.availability.holds"):
+        async with (
+            babbling_presence(*[answer] * 20) as address,
+            open_desk(address, hold_check_milliseconds=1000) as desk,
+        ):
+            await desk.book()
+            await desk.book()
+            found = await desk.checks()
+
+    told = [vars(r)["cause"] for r in caplog.records if r.message == "holds are not checked"]
+    assert found == {"refused": 2}
+    assert told == [cause]
 
 
 async def test_bookings_at_once_wait_together(open_desk: Any) -> None:
