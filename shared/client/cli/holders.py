@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import date, datetime, timedelta
 from functools import partial
-from typing import Final
+from typing import Final, NamedTuple
 from zoneinfo import ZoneInfo
 
 import click
@@ -57,8 +57,9 @@ async def holders(
 ) -> None:
     """Show who holds time of a resource: from today on, on a date, or at a time.
 
-    Holders are known by a short public name, the same for all that one session holds. At a time
-    the newest 20 are shown, the newest first.
+    Without a date it looks 92 dates ahead; where nobody holds any of that time, it says how many
+    hold some later. Holders are known by a short public name, the same for all that one session
+    holds. At a time the newest 20 are shown, the newest first.
     """
     if bool(resource_id) == bool(event_type_id):
         raise click.UsageError("say either a RESOURCE or --event-type")
@@ -67,6 +68,7 @@ async def holders(
         if session.output.is_json:
             session.output.json({
                 "resource_id": "", "event_type_id": event_type_id,
+                "start_time": None, "end_time": None, "later": None,
                 "holders": counted.holders, "total": counted.holds, "holds": None,
             })  # fmt: skip
         else:
@@ -75,14 +77,31 @@ async def holders(
     zone = time_zone or await clock_of(session.client, resource_id)
     session.invocation.shown_zone = zone.key
     if isinstance(when, datetime):
-        found, total = await _at(session, resource_id, instant(session.output, when, zone))
+        seen = await _at(session, resource_id, instant(session.output, when, zone))
     else:
-        found = await _on(session, resource_id, when, zone)
-        total = len(found)
-    _show(session, resource_id, found, total, zone)
+        seen = await _on(session, resource_id, when, zone)
+    _show(session, resource_id, seen, zone)
 
 
-async def _at(session: Session, resource_id: str, moment: datetime) -> tuple[list[Hold], int]:
+class _Seen(NamedTuple):
+    """What was looked at, and what was found there.
+
+    Attributes:
+        start: From when.
+        end: Until when; as ``start`` for a moment.
+        holds: The holds found.
+        total: How many there are.
+        later: How many there are later; None where that was not asked.
+    """
+
+    start: datetime
+    end: datetime
+    holds: Sequence[Hold]
+    total: int
+    later: int | None = None
+
+
+async def _at(session: Session, resource_id: str, moment: datetime) -> _Seen:
     answer = await session.client.call(
         session.client.presence.ListHolders,
         ListHoldersRequest(
@@ -91,10 +110,10 @@ async def _at(session: Session, resource_id: str, moment: datetime) -> tuple[lis
             time=to_timestamp(moment),
         ),
     )
-    return list(answer.holds), answer.total
+    return _Seen(moment, moment, answer.holds, answer.total)
 
 
-async def _on(session: Session, resource_id: str, day: date | None, zone: ZoneInfo) -> list[Hold]:
+async def _on(session: Session, resource_id: str, day: date | None, zone: ZoneInfo) -> _Seen:
     """Returns the holds that touch a date, or any from today on, as far as one call looks."""
     first = day or session.invocation.now().astimezone(zone).date()
     start = instant_of(session.output, first, zone)
@@ -108,30 +127,39 @@ async def _on(session: Session, resource_id: str, day: date | None, zone: ZoneIn
             dates=[to_date(each) for each in utc_dates(start, end)],
         ),
     )
-    return [
+    found = [
         hold
         for hold in answer.holds
         if from_timestamp(hold.start_time) < end and from_timestamp(hold.end_time) > start
     ]
+    later: int | None = None
+    if day is None and not found:
+        later = (await count_holders(session.client, resource_id=resource_id)).holds
+    return _Seen(start, end, found, len(found), later)
 
 
-def _show(
-    session: Session, resource_id: str, found: Sequence[Hold], total: int, zone: ZoneInfo
-) -> None:
+def _show(session: Session, resource_id: str, seen: _Seen, zone: ZoneInfo) -> None:
     output = session.output
     if output.is_json:
         output.json({
             "resource_id": resource_id,
             "event_type_id": "",
-            "holders": len({hold.holder_id for hold in found}),
-            "total": total,
-            "holds": [record(hold) for hold in found],
+            "start_time": text.iso(seen.start),
+            "end_time": text.iso(seen.end),
+            "later": seen.later,
+            "holders": len({hold.holder_id for hold in seen.holds}),
+            "total": seen.total,
+            "holds": [record(hold) for hold in seen.holds],
         })  # fmt: skip
         return
-    output.table(_columns(zone), found, empty=f"No holds of {resource_id}.")
-    if len(found) < total:
-        output.note(f"The newest {len(found)} of {total:,} holds.")
-    if found and output.is_terminal:
+    empty = f"No holds of {resource_id}."
+    if seen.later:
+        last = text.day((seen.end.astimezone(zone) - _DAY).date())
+        empty = f"No holds of {resource_id} until {last}; {text.count(seen.later, 'hold')} later."
+    output.table(_columns(zone), seen.holds, empty=empty)
+    if len(seen.holds) < seen.total:
+        output.note(f"The newest {len(seen.holds)} of {seen.total:,} holds.")
+    if seen.holds and output.is_terminal:
         output.note(f"Times of {zone.key}.")
 
 
