@@ -6,25 +6,30 @@ import asyncio
 import secrets
 import signal
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 from zoneinfo import ZoneInfo
 
 import click
 import grpc
 
-from holdfast.availability.v1.availability_pb2 import GetDaySlotsRequest, Slot
+from holdfast.availability.v1.availability_pb2 import Slot
+from holdfast.catalog.v1.resource_pb2 import HOLD_POLICY_ADVISORY
 from shared.client.cli import param, text
-from shared.client.cli.choice import START_NOT_FREE, Choice, find_choice
+from shared.client.cli.choice import Choice, find_choice
 from shared.client.cli.command import Command
 from shared.client.cli.ending import End, Ending, ending
+from shared.client.cli.free_start import free_start
 from shared.client.cli.holding import holder, tell_holders
+from shared.client.cli.live_day import Subject
 from shared.client.cli.output import PipeClosed, Styled
 from shared.client.cli.record import Json
 from shared.client.cli.session import Session, with_session
+from shared.client.cli.withdrawal import refuse_deleted, withdrawn
 from shared.client.failure import HoldfastError
 from shared.client.hold import ENDED, EXPIRED, UNREACHABLE, Hold, HoldState, HoldStatus
-from shared.client.value import from_timestamp, to_date, to_duration
-from shared.slots.quantum import OffGrid, number
+from shared.client.offer_watch import OfferWatch, watched_offer
+from shared.client.selection import OFFERED, Selection, Verdict
+from shared.client.value import from_timestamp
 
 _ENDING_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -94,14 +99,16 @@ async def hold(
 ) -> None:
     """Hold time until Ctrl-C: others see it as reserved, and nobody else can book it.
 
-    You can, with its session: holdfast book … --session SECRET. Of a pool everybody gets a hold,
-    in order; it is good as long as enough units are free for all before it.
+    You can, with its session: holdfast book … --session SECRET, or HOLDFAST_SESSION, which `ps`
+    does not show. With -o json the first object has the session. Of a pool everybody gets a hold,
+    in order; it is good as long as enough units are free for all before it. Where the resource's
+    holds are advisory, others see it and may book the time all the same.
 
     TIME is read as book reads it. What a booking would take is held, buffers included, and let
     go at the end. When the program is killed, the hold ends by itself a few seconds later.
     """
     choice = await find_choice(session, resource_id, start, event_type_id, duration, time_zone)
-    slot = await _slot(session, choice, units)
+    slot = await free_start(session, choice, units)
     # A secret of its own: two holds of one session would be in nobody's way, and one name is
     # held once.
     mine = secret or secrets.token_hex(_SESSION_BYTES)
@@ -114,9 +121,14 @@ async def hold(
         event_type_id=choice.offer.event_type_id,
         session=mine,
     )
-    async with holding as held:
+    changed = asyncio.Event()
+    selection = Selection(resource_id, choice.offer.event_type_id, choice.offer.duration)
+    async with (
+        watched_offer(session.client.live, selection, changed.set) as watch,
+        holding as held,
+    ):
         with ending(session.output, _ENDING_SIGNALS) as end:
-            await _keep(held, teller, end, seconds)
+            await _keep(held, _Offers(watch, changed), teller, end, seconds)
         # From here on a second Ctrl-C does not wait for the farewell.
     teller.tell(held, held.status)
     if held.state is not HoldState.LEFT:
@@ -130,48 +142,17 @@ async def hold(
         raise PipeClosed
 
 
-async def _slot(session: Session, choice: Choice, units: int) -> Slot:
-    """The start as it is on offer.
+async def _keep(
+    held: Hold, offers: _Offers, teller: _Teller, end: End, seconds: float | None
+) -> None:
+    """Tells each state of a hold until it is over, or has to end; its time begins when it does.
 
     Raises:
-        HoldfastError: It is not.
+        HoldfastError: What is held was deleted.
     """
-    try:
-        number(choice.start)
-    except OffGrid as error:
-        words = str(OffGrid(choice.start.astimezone(choice.zone)))
-        raise HoldfastError(grpc.StatusCode.INVALID_ARGUMENT, "OFF_GRID", words) from error
-    answer = await session.client.call(
-        session.client.availability.GetDaySlots,
-        GetDaySlotsRequest(
-            organization_id=session.organization,
-            resource_id=choice.resource_id,
-            event_type_id=choice.offer.event_type_id,
-            date=to_date(choice.start.astimezone(choice.zone).date()),
-            duration=to_duration(choice.offer.duration),
-            time_zone=choice.zone.key,
-            units=units,
-        ),
-    )
-    for slot in answer.slots:
-        if from_timestamp(slot.start_time) == choice.start:
-            return slot
-    missing = HoldfastError(
-        grpc.StatusCode.FAILED_PRECONDITION,
-        START_NOT_FREE,
-        f"{choice.resource_id} has no free start at {text.moment(choice.start, choice.zone)}"
-        f" ({choice.zone.key}) for {text.length(choice.offer.duration)}"
-        + (f" with {units} units" if units > 1 else ""),
-        service="availability",
-    )
-    choice.advise(missing, session.invocation.program, units={choice.resource_id: units})
-    raise missing
-
-
-async def _keep(held: Hold, teller: _Teller, end: End, seconds: float | None) -> None:
-    """Tells each state of a hold until it is over, or has to end; its time begins when it does."""
     states = held.states()
-    coming = asyncio.ensure_future(anext(states))
+    coming: asyncio.Future[HoldStatus] = asyncio.ensure_future(anext(states))
+    changing: asyncio.Future[Any] = asyncio.ensure_future(offers.changed.wait())
     try:
         while not end.reached.done():
             if coming.done():
@@ -182,11 +163,24 @@ async def _keep(held: Hold, teller: _Teller, end: End, seconds: float | None) ->
                 if status.state is HoldState.HELD:
                     end.after(seconds)
                 coming = asyncio.ensure_future(anext(states))
-            waited_for: set[asyncio.Future[Any]] = {coming, end.reached}
+            if changing.done():
+                offers.changed.clear()
+                changing = asyncio.ensure_future(offers.changed.wait())
+            if held.state is HoldState.HELD:  # else its own answer says more
+                teller.tell_offer(held, offers.watch.verdict)
+            waited_for: set[asyncio.Future[Any]] = {coming, changing, end.reached}
             await asyncio.wait(waited_for, return_when=asyncio.FIRST_COMPLETED)
     finally:
         coming.cancel()
-        await asyncio.gather(coming, return_exceptions=True)
+        changing.cancel()
+        await asyncio.gather(coming, changing, return_exceptions=True)
+
+
+class _Offers(NamedTuple):
+    """What the catalog makes of what is held, and what tells of changes."""
+
+    watch: OfferWatch
+    changed: asyncio.Event
 
 
 class _Teller:
@@ -207,11 +201,42 @@ class _Teller:
         self._slot = slot
         self._secret = secret
         self._is_told = False
+        self._is_begun = False
+        self._offer = OFFERED
+
+    def tell_offer(self, held: Hold, verdict: Verdict) -> None:
+        """Says that what is held can be booked no more, or can again.
+
+        Raises:
+            HoldfastError: It was deleted.
+        """
+        if verdict == self._offer:
+            return
+        self._offer = verdict
+        start, zone = self._choice.start, self._choice.zone
+        offer = self._choice.offer
+        day = start.astimezone(zone).date()
+        subject = Subject(held.resource_id, offer.event_type_id, day, offer.duration, zone)
+        why = withdrawn(verdict, subject)
+        if self._output.is_json:
+            self._output.json_line(self._record(held, held.status))
+        elif why:
+            self._output.line(
+                Styled("Not on offer", "bold yellow"), f": {why}. It is held, and cannot be booked."
+            )
+        else:
+            self._output.line(Styled("Offered again", "bold green"), ": it can be booked.")
+        self._output.flush()
+        refuse_deleted(verdict, subject)
 
     def tell(self, held: Hold, status: HoldStatus) -> None:
         """Says one state; why it was refused or lost, people are told on stderr."""
         if self._output.is_json:
-            self._output.json_line(self._record(held, status))
+            told = self._record(held, status)
+            if not self._is_begun:
+                told["session"] = self._secret or None
+            self._is_begun = True
+            self._output.json_line(told)
         elif status.state is HoldState.HOLDING:
             self._tell_wish()
         elif status.state is HoldState.HELD:
@@ -238,10 +263,11 @@ class _Teller:
             return
         self._is_told = True
         self._output.line(
-            Styled("Held", "bold green"), f" as {holder(held.holder_id)}: others see it as"
-            " reserved. Renewed until Ctrl-C lets it go.",
+            Styled("Held", "bold green"), f" as {holder(held.holder_id)}: others see it"
+            f"{', and may book it all the same' if self._is_advice else ' as reserved'}."
+            " Renewed until Ctrl-C lets it go.",
         )  # fmt: skip
-        if held.units_ahead:
+        if held.units_ahead and not self._is_advice:
             self._tell_position(held)
         if self._secret:
             self._output.line("To book it meanwhile:")
@@ -259,13 +285,22 @@ class _Teller:
             Styled(words, "green" if is_good else "yellow"),
         )
 
+    @property
+    def _is_advice(self) -> bool:
+        """Whether holds are shown to others, and refuse nobody."""
+        resource = self._choice.offering.resource
+        return resource.hold_policy == HOLD_POLICY_ADVISORY and not resource.pool
+
     def _book_command(self, held: Hold) -> list[str]:
         start = self._choice.start.astimezone(self._choice.zone)
         minutes = self._choice.offer.duration // timedelta(minutes=1)
-        units = f" --units {held.units}" if held.units > 1 else ""
+        name, extra = held.resource_id, f" --units {held.units}" if held.units > 1 else ""
+        if not self._choice.offering.resource.standalone:  # an add-on is booked with another
+            units = f":{held.units}" if held.units > 1 else ""
+            name, extra = "RESOURCE", f" --with {held.resource_id}{units}"
         return [
-            f"{self._program} book {held.resource_id} {start.isoformat(timespec='minutes')}",
-            f"--duration {minutes} --event-type {held.event_type_id}{units}",
+            f"{self._program} book {name} {start.isoformat(timespec='minutes')}",
+            f"--duration {minutes} --event-type {held.event_type_id}{extra}",
             f"--session {self._secret}",
         ]
 
@@ -281,6 +316,7 @@ class _Teller:
         return {
             "state": status.state.value.lower(),
             "reason": status.reason,
+            "offer": self._offer.state.value.lower(),
             "metadata": dict(status.metadata),
             "resource_id": held.resource_id,
             "event_type_id": self._choice.offer.event_type_id,

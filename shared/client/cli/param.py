@@ -152,7 +152,7 @@ def session_option(text: str) -> Callable[[_Decorated], _Decorated]:
         metavar="SECRET",
         type=SESSION,
         envvar="HOLDFAST_SESSION",
-        help=text,
+        help=f"{text}  [or HOLDFAST_SESSION, which ps does not show]",
     )
 
 

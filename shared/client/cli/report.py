@@ -39,6 +39,9 @@ _BY_CODE: Final[Mapping[str, ExitCode]] = {
     "UNAVAILABLE": ExitCode.UNREACHABLE,
 }
 _BY_REASON: Final[Mapping[str, ExitCode]] = {
+    # How a hold ends whose time another has got.
+    "BLOCKED": ExitCode.CONFLICT,
+    "BOOKED": ExitCode.CONFLICT,
     "SLOT_HELD": ExitCode.CONFLICT,
     "SLOT_UNAVAILABLE": ExitCode.CONFLICT,
 }
@@ -47,7 +50,6 @@ _ADVICE: Final[Mapping[str, str]] = {
     "CONTENDED": "run it again: nothing was changed",
     "ID_TAKEN": "choose another id; those of deleted things stay taken (undelete restores them)",
     "IN_USE": "cancel or move what uses it first",
-    "INACTIVE": "switch it on with `update … --active`",
     "INTERNAL": "the message carries an id: find it in the service's log",
     "INVALID_RESUME_TOKEN": "watch without a token, or with one of the same organization",
     "INVALID_STATE": "`holdfast history BOOKING` tells what happened to it",
@@ -168,4 +170,7 @@ def _advice(error: HoldfastError) -> str:
             "start the system with `make run`, or name the address with"
             f" --{error.service}; `holdfast doctor` shows what is up"
         )
+    if error.reason == "INACTIVE":
+        group = "event-types" if error.metadata.get("kind") == "event_type" else "resources"
+        return f"switch it on with `holdfast {group} activate {error.metadata.get('id', 'ID')}`"
     return _ADVICE.get(error.reason, "")

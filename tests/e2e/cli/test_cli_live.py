@@ -166,7 +166,7 @@ def test_what_is_held_is_what_a_booking_would_take(desk: Desk) -> None:
 @pytest.mark.parametrize(
     ("resource", "start", "code", "reason"),
     [
-        ("studio-a", f"{_DAY}T10:00", 1, "START_NOT_FREE"),  # booked
+        ("studio-a", f"{_DAY}T10:00", 4, "SLOT_UNAVAILABLE"),  # booked
         ("studio-a", f"{_DAY}T03:00", 1, "START_NOT_FREE"),  # closed
         ("studio-a", f"{_DAY}T13:07", 2, "OFF_GRID"),
         ("studio-z", _ONE, 3, "NOT_FOUND"),
