@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from contextvars import Context
 from typing import NamedTuple
 
 from services.presence.app.port import HoldStore
@@ -40,8 +41,9 @@ class GatheredWishes:
         told: asyncio.Future[list[Verdict]] = asyncio.get_running_loop().create_future()
         self._waiting.append(_Asked(wishes, told))
         if self._rounds is None:
-            # Nobody's own: a caller that goes away must not take the others' round with it.
-            self._rounds = asyncio.create_task(self._work())
+            # Nobody's own: a caller that goes away must not take the others' round with it, nor
+            # are they served in its context.
+            self._rounds = asyncio.create_task(self._work(), context=Context())
         return await told
 
     async def _work(self) -> None:

@@ -6,11 +6,15 @@ import asyncio
 import logging
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
+from contextvars import Context
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from functools import partial
 from typing import Generic, NamedTuple, TypeVar
 
 import grpc
+
+from shared.runtime import log
 
 logger = logging.getLogger("holdfast.presence.catalog")
 
@@ -97,7 +101,11 @@ class Questions(Generic[ValueT]):
         """Asks, and waits so long at most."""
         question = self._asked.get(name)
         if question is None:
-            question = asyncio.create_task(self._question(name))
+            # Others wait for it, too, so it is bounded by no caller's deadline; but the catalog
+            # shall know for whom it was asked.
+            context = Context()
+            context.run(log.request_id.set, partial(str, log.request_id.get()))
+            question = asyncio.create_task(self._question(name), context=context)
             self._asked[name] = question
             question.add_done_callback(lambda _: self._asked.pop(name))
         asked_at = self._monotonic()

@@ -5,16 +5,19 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from datetime import timedelta
+from functools import partial
 
 import pytest
 import redis
 
 from services.presence.app.gather import GatheredWishes
-from services.presence.domain.hold import HoldKey, ResourceName, holder_of
+from services.presence.domain.hold import HoldKey, HoldTerms, ResourceName, holder_of
 from services.presence.domain.wish import Action, Keep, Kept, Leave, Left, Verdict, Wish
 from services.presence.storage.hold import RedisHolds
 from services.presence.storage.layout import holds_key, partition
 from services.presence.storage.server import HoldServer
+from shared.runtime import log
+from shared.runtime.deadline import begin, time_remaining
 from shared.runtime.failure import StoreUnavailable
 from shared.slots.quantum import Span
 from tests.integration.presence.conftest import EXCLUSIVE, MakeHolds, keep, scripts_run
@@ -118,6 +121,25 @@ async def test_a_caller_that_goes_away_takes_nobody_with_it(holds: RedisHolds) -
     assert are_kept(await third)
     assert first.cancelled()
     assert second.cancelled()
+
+
+async def test_a_round_is_bounded_by_no_callers_deadline_and_named_after_none(
+    server: HoldServer,
+) -> None:
+    found: list[tuple[str, float]] = []
+
+    class Noting(RedisHolds):
+        async def fulfil_each(self, wishes: Sequence[Wish]) -> list[Verdict | Exception]:
+            found.append((log.request_id.get(), time_remaining(60)))
+            return await super().fulfil_each(wishes)
+
+    gathered = GatheredWishes(Noting(server, HoldTerms(timedelta(seconds=10), 4), log_length=100))
+    log.request_id.set(partial(str, "request-first"))
+    begin(1)
+
+    await gathered.fulfil([wish(1, "room-0")])
+
+    assert found == [("", 60)]
 
 
 async def test_everybody_is_told_of_an_outage_and_served_after_it(
