@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -265,8 +266,35 @@ async def test_hundreds_of_holds_on_one_resource_are_judged_together(holds: Redi
     assert len(await holds.live("org", ["studio-a"], Span(0, 600))) == 301
 
 
+async def test_settlements_are_split_and_each_step_reads_a_resource_once(
+    holds: RedisHolds, store: redis.Redis
+) -> None:
+    await keep(holds, OURS, SPAN, POOL)
+    await keep(holds, THEIRS, SPAN, POOL)
+    studio = OURS.resource
+    await holds.settle([settled(studio, HoldRule.ADVISORY)])  # the script is known
+    before, read = scripts_run(store), _readings(store)
+
+    ended = await holds.settle(
+        [
+            replace(settled(studio, rule), span=SPAN)
+            for _ in range(125)
+            for rule in (HoldRule.POOL, HoldRule.EXCLUSIVE)
+        ]
+    )
+
+    assert ended == 2
+    assert scripts_run(store) - before == 2
+    assert _readings(store) - read == 2
+
+
 def settled(name: ResourceName, rule: HoldRule) -> SettledTime:
     return SettledTime(name, RIVAL, Span(0, 200), 1, LONG_AFTER, EndReason.BOOKED, rule)
+
+
+def _readings(store: redis.Redis) -> int:
+    stats: Any = store.info("commandstats")
+    return int(stats["cmdstat_hgetall"]["calls"])
 
 
 def _connections_made(store: redis.Redis) -> int:

@@ -10,42 +10,72 @@
 local tombstone_milliseconds = 2 * math.ceil(tonumber(ARGV[1]) / 1000)
 local ended = 0
 
+-- The live holds of a resource in the order of their acquisition: all, and those of each holder.
+-- Read once, however many settlements concern them; those that have ended meanwhile say so.
+local known = {}
+
+local function holds_on(name)
+  if known[name] then
+    return known[name]
+  end
+  local all, of = {}, {}
+  local live = live_holds(name)
+  for i = 1, #live, 2 do
+    local first, stop, _, _, acquired, units = unpacked(live[i + 1])
+    all[#all + 1] = {field = live[i], value = live[i + 1], first = first, stop = stop,
+      acquired = acquired, units = units, holder = string.sub(live[i], 1, HOLDER_LENGTH)}
+  end
+  table.sort(all, function(a, b)
+    return a.acquired < b.acquired
+  end)
+  for _, hold in ipairs(all) do
+    local own = of[hold.holder] or {}
+    own[#own + 1] = hold
+    of[hold.holder] = own
+  end
+  known[name] = {all = all, of = of}
+  return known[name]
+end
+
+-- Those of some holds that overlap and are not too new.
+local function concerned(holds, first, stop, committed)
+  local found = {}
+  for _, hold in ipairs(holds) do
+    if hold.acquired > committed then
+      break
+    end
+    if not hold.is_ended and hold.first < stop and first < hold.stop then
+      found[#found + 1] = hold
+    end
+  end
+  return found
+end
+
 local function settle(name, hold, reason)
   finish(name, hold.field, hold.value, reason)
   bury(name, hold.field, hold.value, reason, tombstone_milliseconds)
+  hold.is_ended = true
   ended = ended + 1
 end
 
--- The live holds that overlap and are not too new: the booker's, the oldest first, and others'.
-local function found(name, holder, first, stop, committed)
-  local own, others = {}, {}
-  local live = live_holds(name)
-  for i = 1, #live, 2 do
-    local held_first, held_stop, _, _, acquired, units = unpacked(live[i + 1])
-    if held_first < stop and first < held_stop and acquired <= committed then
-      local hold = {field = live[i], value = live[i + 1], acquired = acquired, units = units,
-        first = math.max(first, held_first), stop = math.min(stop, held_stop)}
-      local side = string.sub(live[i], 1, HOLDER_LENGTH) == holder and own or others
-      side[#side + 1] = hold
-    end
+local function settle_all(name, holds, reason)
+  for _, hold in ipairs(holds) do
+    settle(name, hold, reason)
   end
-  table.sort(own, function(a, b)
-    return a.acquired < b.acquired
-  end)
-  return own, others
 end
 
 -- Of several holds on a pool, those of other bookings stay: one ends where fewer units than were
 -- booked have ended before it.
-local function settle_units(name, own, booked, reason)
+local function settle_units(name, own, first, stop, booked, reason)
   local units = {}
   for _, hold in ipairs(own) do
+    local from, to = math.max(first, hold.first), math.min(stop, hold.stop) - 1
     local counts = false
-    for quantum = hold.first, hold.stop - 1 do
+    for quantum = from, to do
       counts = counts or (units[quantum] or 0) < booked
     end
     if counts then
-      for quantum = hold.first, hold.stop - 1 do
+      for quantum = from, to do
         units[quantum] = (units[quantum] or 0) + hold.units
       end
       settle(name, hold, reason)
@@ -54,24 +84,20 @@ local function settle_units(name, own, booked, reason)
 end
 
 for i = 3, #ARGV, 8 do
-  local name, holder, first, stop = ARGV[i], ARGV[i + 1], ARGV[i + 2], ARGV[i + 3]
-  local units, committed = ARGV[i + 4], ARGV[i + 5]
+  local name, holder, units, committed = ARGV[i], ARGV[i + 1], ARGV[i + 4], ARGV[i + 5]
+  local first, stop = tonumber(ARGV[i + 2]), tonumber(ARGV[i + 3])
   local reason, rule = tonumber(ARGV[i + 6]), ARGV[i + 7]
-  local own, others = found(name, holder, tonumber(first), tonumber(stop), tonumber(committed))
+  local holds = holds_on(name)
+  -- On an exclusive resource everybody's end, the booker's among them.
+  local concern = rule == 'exclusive' and holds.all or holds.of[holder] or {}
+  local found = concerned(concern, first, stop, tonumber(committed))
   if rule ~= 'pool' then
-    for _, hold in ipairs(own) do
-      settle(name, hold, reason)
-    end
-  elseif #own > 0 then
+    settle_all(name, found, reason)
+  elseif #found > 0 then
     -- Told again, it would go on with the holds of other bookings.
     local told = table.concat({tag .. ':settled:' .. name, holder, first, stop, units, committed}, '/')
     if redis.call('SET', told, 1, 'NX', 'PX', tombstone_milliseconds) then
-      settle_units(name, own, tonumber(units), reason)
-    end
-  end
-  if rule == 'exclusive' then
-    for _, hold in ipairs(others) do
-      settle(name, hold, reason)
+      settle_units(name, found, first, stop, tonumber(units), reason)
     end
   end
 end
