@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Protocol
 
 from services.presence.domain.change import History, LogEntry, Position, Snapshot
+from services.presence.domain.claim import ClaimsThen
 from services.presence.domain.hold import (
     Buffers,
     Holder,
@@ -70,6 +71,9 @@ class HoldReader(Protocol):
     async def read(self, resources: Collection[ResourceName]) -> Reading:
         """Reads the live holds of resources, each as it is at a moment after the reading's."""
 
+    async def claims(self, resources: Collection[ResourceName]) -> ClaimsThen:
+        """As ``read``, for those who book: cheaper, since they need less of each hold."""
+
     async def count(
         self, organization_id: str, resource_ids: Collection[str], event_type_id: str
     ) -> HolderCount:
@@ -118,7 +122,7 @@ class HoldRules(Protocol):
         """Returns the rule of a resource if it can be told without asking anybody."""
 
     async def ask(self, organization_id: str, resource_id: str) -> ResourceRule:
-        """Finds the rule out; it is exclusive while nobody can be asked.
+        """Finds the rule out; it is ``UNKNOWN_RULE`` where nobody can be asked.
 
         Raises:
             ResourceNotFound: The resource is unknown or deleted.

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from services.presence.app.port import HoldReader, HoldRules, HoldStore
 from services.presence.app.rule import rules_of
-from services.presence.domain.hold import ResourceName
+from services.presence.domain.hold import HoldRule, ResourceName, ResourceRule
 from services.presence.domain.taken import SettledTime, Settlement
 
 
@@ -32,24 +32,33 @@ class SettleHolds:
         ]
         # What is acquired after this reading is acquired after the commit, too: where nobody
         # holds now there is nothing to end, and nothing to ask about.
-        reading = await self._reader.read({name for name, _, _ in items})
-        held = [
-            (name, item, settlement)
-            for name, item, settlement in items
-            if any(hold.span.overlaps(item.span) for hold in reading.holds[name])
-        ]
+        claims = (await self._reader.claims({name for name, _, _ in items})).claims
+        held = [item for item in items if claims[item[0]].overlap(item[1].span)]
         rules = await rules_of(self._rules, {name for name, _, _ in held})
-        return await self._store.settle(
-            [
-                SettledTime(
-                    name,
-                    settlement.booking.holder,
-                    item.span,
-                    item.units,
-                    settlement.committed_at,
-                    settlement.reason,
-                    rules[name],
+        settled: list[SettledTime] = []
+        for name, item, settlement in held:
+            rule = _ended_by(rules[name])
+            booking = settlement.booking
+            # A crowd of others is no work.
+            if rule is HoldRule.EXCLUSIVE or claims[name].own_overlap(booking.holder_id, item.span):
+                settled.append(
+                    SettledTime(
+                        name,
+                        booking.holder,
+                        item.span,
+                        item.units,
+                        settlement.committed_at,
+                        settlement.reason,
+                        rule,
+                    )
                 )
-                for name, item, settlement in held
-            ]
-        )
+        return await self._store.settle(settled)
+
+
+def _ended_by(rule: ResourceRule) -> HoldRule:
+    """Returns the rule by which holds end.
+
+    Where none is known, others' holds are not ended for what may be a unit of a pool, nor more
+    of the booker's own than it booked: what ends wrongly cannot be given back.
+    """
+    return rule.rule if rule.is_known else HoldRule.POOL

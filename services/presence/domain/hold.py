@@ -36,10 +36,15 @@ class ResourceRule(NamedTuple):
     Attributes:
         rule: By whom.
         longest: The quanta of the longest hold; None where that is not known.
+        is_known: Whether anybody said so; else it is what is safe to assume of who wants to hold.
     """
 
     rule: HoldRule
     longest: int | None
+    is_known: bool = True
+
+
+UNKNOWN_RULE: Final = ResourceRule(HoldRule.EXCLUSIVE, None, is_known=False)
 
 
 class Buffers(NamedTuple):

@@ -1,14 +1,14 @@
-"""Time that bookings are about to take or have taken, and which holds that concerns."""
+"""Time that bookings are about to take or have taken."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
 
 from services.presence.domain.ending import EndReason
-from services.presence.domain.hold import Holder, HoldRule, LiveHold, ResourceName
+from services.presence.domain.hold import Holder, HoldRule, ResourceName
 from shared.slots.quantum import Span
 
 
@@ -27,12 +27,10 @@ class Booking:
     holder: Holder | None
     items: Sequence[TakenTime]
 
-
-class CountedHold(NamedTuple):
-    """A hold that counts against a booking; ``item`` is the place of what it overlaps."""
-
-    item: int
-    hold: LiveHold
+    @property
+    def holder_id(self) -> str:
+        """The public name of the holder; empty for nobody."""
+        return self.holder.holder_id if self.holder else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +50,7 @@ class Settlement:
 
 @dataclass(frozen=True, slots=True)
 class SettledTime:
-    """One resource's part of a settlement, and how that resource is held."""
+    """One resource's part of a settlement, and the rule by which holds end there."""
 
     resource: ResourceName
     holder: Holder | None
@@ -61,22 +59,3 @@ class SettledTime:
     committed_at: datetime
     reason: EndReason
     rule: HoldRule
-
-
-def counted(
-    rule: HoldRule, holder: Holder | None, span: Span, holds: Iterable[LiveHold]
-) -> list[LiveHold]:
-    """Selects the holds of a resource that count against a booking of some of its time.
-
-    On a pool, who holds some of that time stands in line: only what others acquired before
-    the first of these holds counts.
-    """
-    if rule is HoldRule.ADVISORY:
-        return []
-    holder_id = holder.holder_id if holder else ""
-    overlapping = [hold for hold in holds if hold.span.overlaps(span)]
-    others = [hold for hold in overlapping if hold.holder_id != holder_id]
-    own = [hold.acquired_at for hold in overlapping if hold.holder_id == holder_id]
-    if rule is HoldRule.EXCLUSIVE or not own:
-        return others
-    return [hold for hold in others if hold.acquired_at < min(own)]

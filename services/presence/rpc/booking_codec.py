@@ -9,7 +9,7 @@ from holdfast.presence.v1 import hold_check_pb2, holder_pb2
 from services.presence.app.check import Checked
 from services.presence.domain.ending import EndReason
 from services.presence.domain.hold import LONGEST_HOLD, Holder, holder_of
-from services.presence.domain.taken import Booking, CountedHold, Settlement, TakenTime
+from services.presence.domain.taken import Booking, Settlement, TakenTime
 from services.presence.rpc.codec import check_session, check_units
 from services.presence.rpc.encode import timestamp
 from shared.runtime.check import FieldCheck
@@ -79,13 +79,13 @@ def settle_holds(request: hold_check_pb2.SettleHoldsRequest) -> Settling:
 
 def check_holds_response(checked: Checked) -> hold_check_pb2.CheckHoldsResponse:
     """Encodes what counts against each booking."""
-    return hold_check_pb2.CheckHoldsResponse(
-        results=[
-            hold_check_pb2.HoldCheckResult(holds=map(_counted, counting))
-            for counting in checked.counted
-        ],
-        store_time=timestamp(checked.time),
-    )
+    response = hold_check_pb2.CheckHoldsResponse(store_time=timestamp(checked.time))
+    for counting in checked.counted:
+        # Adding to a message in place is cheaper than building its parts and copying them.
+        add = response.results.add().holds.add
+        for item, (first, stop, units) in counting:
+            add(item=item, first_quantum=first, stop_quantum=stop, units=units)
+    return response
 
 
 def _check_count(check: FieldCheck, field: str, count: int) -> None:
@@ -133,13 +133,3 @@ def _settlement(
         known = ", ".join(map(holder_pb2.HoldEndReason.Name, _REASONS))
         check.fail(f"{prefix}reason", f"must be one of {known}")
     return Settlement(booking, committed_at, reason or EndReason.BOOKED)
-
-
-def _counted(found: CountedHold) -> hold_check_pb2.CountedHold:
-    span = found.hold.span
-    return hold_check_pb2.CountedHold(
-        item=found.item,
-        first_quantum=span.first,
-        stop_quantum=span.stop,
-        units=found.hold.units,
-    )

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from struct import Struct
 from typing import Final, NamedTuple
 
 from services.presence.domain.change import HoldChange, HoldName
+from services.presence.domain.claim import Claim
 from services.presence.domain.ending import EndReason
 from services.presence.domain.hold import HOLDER_ID_LENGTH, LiveHold
 from shared.slots.quantum import Span
@@ -52,6 +53,18 @@ def hold_name(field: bytes) -> HoldName:
     """Reads a hold's field."""
     text = field.decode()
     return HoldName(text[:HOLDER_ID_LENGTH], text[HOLDER_ID_LENGTH:])
+
+
+def claims(pairs: Mapping[bytes, bytes], now: int) -> Iterator[Claim]:
+    """Reads what those who book need of the holds that are live."""
+    for field, value in pairs.items():
+        if len(value) < _HOLD.size:
+            first, stop, expiry, _, acquired, units, _ = stored_hold(value)
+        else:
+            first, stop, expiry, _, acquired, units = _HOLD.unpack_from(value)
+        if expiry >= now:
+            holder_id = field[:HOLDER_ID_LENGTH].decode()
+            yield Claim(int(acquired), first, stop, units, holder_id)
 
 
 def live_holds(resource_id: str, pairs: Sequence[bytes]) -> Iterator[LiveHold]:

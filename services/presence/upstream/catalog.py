@@ -6,12 +6,13 @@ import asyncio
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
+from contextvars import Context
 from typing import Any, Final, TypeVar
 
 import grpc
 
 from holdfast.catalog.v1 import catalog_pb2_grpc, event_type_pb2, link_pb2, resource_pb2
-from services.presence.domain.hold import Buffers, HoldRule, ResourceRule
+from services.presence.domain.hold import UNKNOWN_RULE, Buffers, ResourceRule
 from services.presence.domain.refusal import EventTypeNotFound, ResourceNotFound
 from services.presence.upstream.mirror import RuleMirror, hold_rule, kept_free
 from services.presence.upstream.question import Answer, Memory, Name, Questions
@@ -35,7 +36,7 @@ class CatalogRules:
     lives, its mirror answers; what it lacks may only not have been told yet, so the catalog is
     asked. Before that, and where the catalog has no watch, the catalog is asked. While it cannot
     be asked, the mirror and what was answered before go on, however old; of what nobody knows, a
-    resource is exclusive.
+    resource is exclusive, and said to be unknown.
     """
 
     def __init__(
@@ -76,7 +77,7 @@ class CatalogRules:
             return found.value
         if found.is_told:
             raise ResourceNotFound(resource_id)
-        return ResourceRule(HoldRule.EXCLUSIVE, longest=None)
+        return UNKNOWN_RULE
 
     async def buffers(self, organization_id: str, event_type_id: str) -> Buffers:
         """Returns what an event type keeps free around its bookings.
@@ -185,7 +186,8 @@ class CatalogRules:
                 following.cancel()
         if self._is_closed:  # a call that outlives the service opens no watch
             return follower
-        task = asyncio.create_task(follower.run())
+        # In no caller's context: it outlives them all.
+        task = asyncio.create_task(follower.run(), context=Context())
         self._following[organization_id] = task
 
         def ended(task: asyncio.Task[None]) -> None:

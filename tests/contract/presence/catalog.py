@@ -11,6 +11,7 @@ from typing import Any
 import grpc
 
 from holdfast.catalog.v1 import event_type_pb2, link_pb2, resource_pb2
+from shared.runtime.call import REQUEST_ID_KEY
 
 _NOTHING = timedelta(0)
 
@@ -24,6 +25,7 @@ class Catalog:
         self.event_types: dict[str, event_type_pb2.EventType] = {}
         self.links: dict[str, tuple[str, ...]] = {}
         self.asked: list[str] = []
+        self.asked_for: list[str] = []
         self.fails_with: grpc.StatusCode | None = None
         self.was_asked = asyncio.Event()
         self.answers = asyncio.Event()
@@ -57,6 +59,8 @@ class Catalog:
         self, request: resource_pb2.GetResourceRequest, context: Any
     ) -> resource_pb2.GetResourceResponse:
         self.asked.append(request.resource_id)
+        ids = [value for key, value in context.invocation_metadata() if key == REQUEST_ID_KEY]
+        self.asked_for += ids
         await self._answer(context)
         if request.resource_id in self.unknown:
             await context.abort(grpc.StatusCode.NOT_FOUND, "unknown")

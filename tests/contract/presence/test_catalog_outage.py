@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
+from functools import partial
 
 import grpc
 import pytest
@@ -15,6 +17,8 @@ from services.presence.domain.hold import HoldRule, ResourceRule
 from services.presence.domain.refusal import ResourceNotFound
 from services.presence.upstream.catalog import CatalogRules
 from services.presence.upstream.question import Memory
+from shared.runtime import log
+from shared.runtime.deadline import begin
 from tests.contract.presence.catalog import Catalog, running_catalog
 from tests.contract.presence.client import (
     Client,
@@ -237,6 +241,39 @@ async def test_names_of_two_organizations_are_kept_apart(
 
         with pytest.raises(ResourceNotFound):
             await rules.ask("org-b", "studio-a")
+
+
+async def test_the_catalog_is_asked_in_the_name_of_who_asked_first(
+    catalog: Catalog, catalog_address: str
+) -> None:
+    memory = Memory(fresh=MINUTE, doubtful=MINUTE, patience=MINUTE, entries=9)
+    async with rules_of(catalog_address, memory) as rules:
+        for name in ("first", "second"):
+            log.request_id.set(partial(str, f"request-{name}"))
+            await rules.ask("org", name)
+
+    assert catalog.asked_for == ["request-first", "request-second"]
+
+
+async def test_who_makes_an_organization_followed_is_not_named_for_ever(
+    catalog: Catalog, catalog_address: str
+) -> None:
+    memory = Memory(fresh=MINUTE, doubtful=MINUTE, patience=MINUTE, entries=9)
+    found: set[str] = set()
+
+    def clock() -> float:
+        if asyncio.current_task() in rules._following.values():
+            found.add(log.request_id.get())
+        return time.monotonic()
+
+    async with grpc.aio.insecure_channel(catalog_address) as channel:
+        rules = CatalogRules(channel, memory, monotonic=clock)
+        log.request_id.set(partial(str, "request-first"))
+        begin(1)
+        await rules.ask("org", "studio-a")
+        await rules.close()
+
+    assert found == {""}
 
 
 @asynccontextmanager

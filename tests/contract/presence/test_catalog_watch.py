@@ -14,7 +14,7 @@ import grpc
 import pytest
 
 from holdfast.catalog.v1.resource_pb2 import HOLD_POLICY_ADVISORY, HOLD_POLICY_EXCLUSIVE
-from services.presence.domain.hold import Buffers, HoldRule, ResourceRule
+from services.presence.domain.hold import UNKNOWN_RULE, Buffers, HoldRule, ResourceRule
 from services.presence.domain.refusal import EventTypeNotFound, ResourceNotFound
 from services.presence.upstream.catalog import CatalogRules
 from services.presence.upstream.question import Memory
@@ -274,7 +274,7 @@ async def test_what_was_known_goes_on_through_an_outage_and_the_rest_is_exclusiv
         for ahead in (0.0, 60.0, 3600.0):
             clock.ahead = ahead
             assert await here.rule() == ResourceRule(HoldRule.ADVISORY, HOUR_LONG)
-            assert await here.rule("never-seen") == ResourceRule(HoldRule.EXCLUSIVE, None)
+            assert await here.rule("never-seen") == UNKNOWN_RULE
             assert await here.rules.booked_by(here.organization_id, "hour") == ("studio",)
             with pytest.raises(StoreUnavailable):
                 await here.rules.buffers(here.organization_id, "unheard-of")
