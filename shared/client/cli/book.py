@@ -124,7 +124,7 @@ async def book(
     try:
         answer = await session.client.book(request, session=secret)
     except HoldfastError as error:
-        await tell_holders(session.client, error, choice.zone)
+        await tell_holders(session.client, error, choice.zone, secret=secret)
         choice.advise(error, session.invocation.program, units=dict(wanted))
         raise
     if session.output.is_json:

@@ -133,7 +133,9 @@ async def hold(
     teller.tell(held, held.status)
     if held.state is not HoldState.LEFT:
         error = _failure(held.status)
-        await tell_holders(session.client, error, choice.zone, resource_id)
+        await tell_holders(
+            session.client, error, choice.zone, resource_id=resource_id, secret=secret
+        )
         choice.advise(error, session.invocation.program)
         if UNREACHABLE in {error.reason, error.metadata.get(_CAUSE)}:
             error.add_note(f"`{session.invocation.program} doctor` shows what is up")

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from datetime import UTC, date, datetime, timedelta
 from typing import Final
 from zoneinfo import ZoneInfo
 
+from holdfast.catalog.v1.resource_pb2 import GetResourceRequest
 from holdfast.presence.v1.holder_pb2 import CountHoldersRequest, CountHoldersResponse
 from holdfast.presence.v1.presence_pb2 import GetDatePresenceRequest
 from shared.client.cli import text
 from shared.client.cli.live_start import countdown
 from shared.client.client import Client
+from shared.client.day_merge import counting
 from shared.client.failure import HoldfastError
 from shared.client.live_hold import LiveHold
 from shared.client.presence_fold import live_hold
@@ -20,6 +24,7 @@ from shared.slots.quantum import QUANTA_PER_DAY, Span, covering, day_number
 
 _SHORT_ID: Final = 6
 _SHOWN: Final = 5
+_NAME_SECONDS: Final = 2.0
 _HELD: Final = "SLOT_HELD"
 _HELD_PREFIX: Final = "quanta."
 
@@ -82,7 +87,12 @@ def standing(hold: LiveHold, now: datetime) -> str:
 
 
 async def tell_holders(
-    client: Client, error: HoldfastError, zone: ZoneInfo, resource_id: str = ""
+    client: Client,
+    error: HoldfastError,
+    zone: ZoneInfo,
+    *,
+    resource_id: str = "",
+    secret: str | None = None,
 ) -> None:
     """Adds to a refusal because others hold the time who they are, and when it may be free.
 
@@ -91,6 +101,8 @@ async def tell_holders(
         error: The refusal; nothing is added to one of another reason.
         zone: By whose clock.
         resource_id: Whose time it is, where the refusal does not say.
+        secret: The session that was refused; its own holds are in nobody's way, and of a pool
+            those are not that came after them.
     """
     resource_id = error.metadata.get("resource_id", resource_id)
     spans = list(_spans(error)) if _HELD in {error.reason, error.metadata.get("cause")} else []
@@ -99,11 +111,54 @@ async def tell_holders(
     dates = {date.fromisoformat(key.removeprefix(_HELD_PREFIX)) for key, _ in _days(error)}
     try:
         found = await live_holds(client, resource_id, dates)
+        own = await _holder_id(client, secret) if secret else ""
+        is_pool = bool(own) and await _is_pool(client, resource_id)
     except HoldfastError:
         return  # the refusal stands without it
-    in_the_way = [h for h in found if any(h.span.overlaps(span) for span in spans)]
-    for line in _lines(in_the_way, zone, store_now()):
+    for line in _lines(in_the_way(found, spans, own, is_pool=is_pool), zone, store_now()):
         error.add_note(line)
+
+
+def in_the_way(
+    holds: Sequence[LiveHold], spans: Sequence[Span], own_holder_id: str, *, is_pool: bool
+) -> list[LiveHold]:
+    """Returns the holds that count against somebody on any of some time.
+
+    Args:
+        holds: Of the resource.
+        spans: The time.
+        own_holder_id: Whose; empty for somebody who holds nothing.
+        is_pool: As ``Stock.is_pool``.
+    """
+    own = [hold for hold in holds if hold.holder_id == own_holder_id]
+    return [
+        hold
+        for hold in holds
+        if hold.holder_id != own_holder_id
+        and any(
+            part.span.overlaps(span)
+            for part in counting([hold], own, is_pool=is_pool)
+            for span in spans
+        )
+    ]
+
+
+async def _holder_id(client: Client, secret: str) -> str:
+    """Returns the public name of a session; empty where presence does not tell it in time."""
+    known = asyncio.Event()
+    async with client.live.heard_by(known.set):
+        with client.live.introduced(secret):
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_NAME_SECONDS):
+                    while not client.live.holder_id(secret):
+                        known.clear()
+                        await known.wait()
+            return client.live.holder_id(secret)
+
+
+async def _is_pool(client: Client, resource_id: str) -> bool:
+    request = GetResourceRequest(organization_id=client.organization_id, resource_id=resource_id)
+    return (await client.call(client.catalog.GetResource, request)).resource.pool
 
 
 def _lines(holds: Sequence[LiveHold], zone: ZoneInfo, now: datetime) -> list[str]:

@@ -92,7 +92,7 @@ async def reschedule(
     try:
         answer = await client.reschedule(request, session=secret)
     except HoldfastError as error:
-        await tell_holders(client, error, choice.zone)
+        await tell_holders(client, error, choice.zone, secret=secret)
         units = {item.resource_id: item.units for item in booking.items}
         choice.advise(error, session.invocation.program, units=units, moving=booking_id)
         raise

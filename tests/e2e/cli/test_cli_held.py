@@ -108,3 +108,18 @@ def test_holds_beyond_the_dates_looked_at_are_counted(desk: Desk) -> None:
 
     assert told == "No holds of studio-a until Mon 31 May 2027; 1 hold later.\n"
     assert (found["end_time"], found["later"]) == ("2027-05-31T22:00:00Z", 1)
+
+
+def test_a_refusal_leaves_ones_own_hold_out(desk: Desk) -> None:
+    session = ("--session", "the-session-of-one-person")
+    longer = ("hold", "studio-a", f"{_DAY}T14:00", "--duration", "60")
+    with (
+        running(desk, "-o", "json", *_HOLD, *session) as mine,
+        running(desk, "-o", "json", *longer) as theirs,
+    ):
+        own, other = _held(mine)["holder_id"][:6], _held(theirs)["holder_id"][:6]
+        refused = desk.call("book", "studio-a", _ONE, "--duration", "2h", *session)
+
+    assert refused.code == 4
+    assert f"by {other}: " in refused.err
+    assert own not in refused.err

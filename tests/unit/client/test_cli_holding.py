@@ -8,7 +8,7 @@ import grpc
 import pytest
 
 from holdfast.presence.v1.holder_pb2 import CountHoldersResponse
-from shared.client.cli.holding import _lines, _spans, standing, touching, utc_dates, who
+from shared.client.cli.holding import _lines, _spans, in_the_way, standing, touching, utc_dates, who
 from shared.client.cli.live_record import picture_record
 from shared.client.cli.parse import parse_session
 from shared.client.days_fold import DayKey, DayState
@@ -47,6 +47,22 @@ def test_a_refusal_names_who_holds_and_when_it_may_be_free() -> None:
     assert _lines([ending], BERLIN.zone, NOW)[-1].endswith("may end in 4 s")
     assert _lines([], BERLIN.zone, NOW) == ["nobody holds it any more: run it again"]
     assert _lines([renewed] * 9, BERLIN.zone, NOW)[5] == "and 4 more holds"
+
+
+def test_ones_own_holds_are_not_in_the_way_nor_those_that_came_after_in_a_pool() -> None:
+    early, mine, late = (
+        replace(hold(12, holder=name), acquired_at=NOW + timedelta(seconds=number))
+        for number, name in enumerate(("early", "me", "late"))
+    )
+    spans = [early.span]
+
+    def found(own: str, *, is_pool: bool) -> list[str]:
+        holds = in_the_way([early, mine, late], spans, own, is_pool=is_pool)
+        return [each.holder_id for each in holds]
+
+    assert found("me", is_pool=True) == ["early"]
+    assert found("me", is_pool=False) == ["early", "late"]
+    assert found("", is_pool=True) == ["early", "me", "late"]
 
 
 def test_the_quarter_hours_of_a_refusal_are_read_as_far_as_they_can_be() -> None:
