@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 
 from shared.client.cli import quarter, text
 from shared.client.cli.holding import holder
-from shared.client.cli.live_start import Size, countdown, seconds_left, starts
+from shared.client.cli.live_start import Size, countdown, fewest_lines, seconds_left, starts
 from shared.client.cli.output import Output, Styled
 from shared.client.cli.quarter import Cell, Hour, Quarter
 from shared.client.cli.screen import Line
@@ -146,11 +146,15 @@ def draw(
         grid = [_EMPTY]
     if room - len(grid) - len(foot) < fewest:
         foot = []
-    left = Size(size.width, room - len(grid) - len(foot))
+    lines_left = room - len(grid) - len(foot)
+    # Starts move together so that what just happened can be told, but none gives way to it.
+    wanted = min(len(news), _LINES_OF_NEWS) + 1 if news else 0
+    needed = fewest_lines(picture.slots, subject.zone, size.width, now)
+    left = Size(size.width, max(lines_left - wanted, min(needed, lines_left)))
     shown = starts(picture.slots, subject.zone, glyphs.more, left, now)
     if not picture.slots and health.withdrawn:
         shown = [(Styled(" Nothing can be booked.", "dim"),)]  # the head says why
-    tail = _news(news, subject.zone, left.height - len(shown))
+    tail = _news(news, subject.zone, lines_left - len(shown))
     return [*head, *grid, *shown, *foot, *tail]
 
 

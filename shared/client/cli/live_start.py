@@ -43,9 +43,7 @@ def starts(
         return [(Styled(" No free start.", "dim"),)]
     if len(slots) <= size.height:
         return [_start(slot, zone, now) for slot in slots]
-    cells = list(
-        zip(_labels(slots, zone), (_short_state(slot, now) for slot in slots), strict=True)
-    )
+    cells = _cells(slots, zone, now)
     for gap in _GAPS:
         per_line, lines = _side_by_side(cells, gap, size.width)
         if len(lines) <= size.height:
@@ -53,6 +51,13 @@ def starts(
     shown = max(size.height, 1) - 1
     rest = f" {more} {text.count(len(slots) - shown * per_line, 'more start')}"
     return [*lines[:shown], (Styled(rest, "dim"),)]
+
+
+def fewest_lines(slots: Sequence[ViewSlot], zone: ZoneInfo, width: int, now: datetime) -> int:
+    """Returns how many lines the starts need where room is scarce."""
+    if not slots:
+        return 1
+    return len(_side_by_side(_cells(slots, zone, now), _GAPS[-1], width)[1])
 
 
 def countdown(until: datetime, now: datetime) -> str:
@@ -100,6 +105,11 @@ def _side_by_side(
             line.append(Styled(" " * (state_width + gap - len(state.text))))
         lines.append(tuple(line[:-1]))
     return per_line, lines
+
+
+def _cells(slots: Sequence[ViewSlot], zone: ZoneInfo, now: datetime) -> list[tuple[str, Styled]]:
+    states = (_short_state(slot, now) for slot in slots)
+    return list(zip(_labels(slots, zone), states, strict=True))
 
 
 def _labels(slots: Sequence[ViewSlot], zone: ZoneInfo) -> list[str]:

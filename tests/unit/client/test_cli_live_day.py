@@ -311,12 +311,22 @@ def test_a_holder_has_one_colour_in_the_grid_and_beside_its_name() -> None:
 
 def test_what_happened_stands_below_where_there_is_room() -> None:
     told = [News(NOW + n * _SECOND, f"event {n}") for n in range(5)]
-    few, many = picture(slot(7)), picture(*(slot(n / 4, length=HOUR) for n in range(40)))
+    few, many = picture(slot(7)), picture(*(slot(n / 4, length=HOUR) for n in range(80)))
 
     assert _drawn(few, news=told)[-4:] == [
         "", " 13:00:02  event 2", " 13:00:03  event 3", " 13:00:04  event 4",
     ]  # fmt: skip
     assert not any("event" in line for line in _drawn(many, news=told))
+
+
+def test_starts_stand_side_by_side_rather_than_that_nothing_is_told() -> None:
+    hourly = picture(*(slot(7 + number, length=HOUR) for number in range(10)), holds=[hold(12)])
+    told = [News(NOW, "3f9a1c left 13:00-14:00")]
+
+    lines = _drawn(hourly, news=told)
+
+    assert lines[-1].endswith("3f9a1c left 13:00-14:00")
+    assert sum(line.count("available") for line in lines[2:]) == 10
 
 
 def test_a_withdrawn_offer_says_why_in_place_of_its_starts() -> None:
