@@ -30,6 +30,7 @@ from shared.client.client import new_request_id
 from shared.client.value import from_timestamp, to_timestamp
 
 _LONGEST: Final = timedelta(days=31)
+_LIST: Final = "list"
 
 
 @click.command(
@@ -124,6 +125,8 @@ async def blocks(
     limit: int | None,
 ) -> None:
     """List what is out of use, by its start; without dates, what is not over yet."""
+    if resource_id == _LIST:  # as of the commands that have several verbs
+        raise click.UsageError("blocks has no verbs: say `blocks`, or `blocks RESOURCE`")
     zone = time_zone or await clock_of(session.client, resource_id)
     since = instant_of(session.output, first, zone) if first else session.invocation.now()
     request = ListBookingsRequest(

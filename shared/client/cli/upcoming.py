@@ -48,9 +48,7 @@ async def may_deactivate(
     """
     refuse_without_terminal("switch it off")
     await _tell(session, resource_id, event_type_id)
-    return ask(
-        session, f"Switch {noun} {name} off? Its bookings stay, and activate switches it on."
-    )
+    return ask(session, f"Switch {noun} {name} off? Bookings stay; activate undoes it.")
 
 
 async def _tell(session: Session, resource_id: str, event_type_id: str) -> None:

@@ -192,6 +192,7 @@ def test_a_block_takes_time_out_of_use_until_it_is_cancelled(desk: Desk) -> None
     assert desk.refused("book", "studio-a", _TEN, "--duration", "60")[0] == 4
     assert desk.json("bookings", "list") == []
     assert desk.json("blocks", "studio-a") == desk.json("blocks") == [made]
+    assert desk.refused("blocks", "list")[0] == 2
     assert desk.json("bookings", "list", "--kind", "block", "--from", _DAY) == [made]
 
     desk.ok("cancel", made["booking_id"])
