@@ -84,7 +84,8 @@ class WatchHolds:
             after, position = told[name], Position(history.epoch, history.revision)
             if not await self._follower.is_current(topics[name], position):
                 continue
-            if history.changes is None or position < after:
+            # The store may have been started anew between the two looks at the epoch.
+            if history.changes is None or position.epoch != after.epoch or position < after:
                 continue
             # The topic must not be older than what is told: its state may be told next.
             if await self._follower.reached(topics[name], position):

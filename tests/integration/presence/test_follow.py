@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from itertools import count
@@ -13,7 +13,8 @@ import redis
 
 from services.presence.app.follow import HoldFollower
 from services.presence.app.mirror import HoldTopic, HoldUpdate
-from services.presence.domain.change import LogEntry, Snapshot
+from services.presence.app.watch import WatchHolds
+from services.presence.domain.change import History, LogEntry, Snapshot
 from services.presence.domain.hold import HoldKey, HoldTerms, ResourceName, holder_of
 from services.presence.storage.hold import RedisHolds
 from services.presence.storage.layout import partition
@@ -60,6 +61,12 @@ class GatedLog(RedisHoldLog):
     def __init__(self, server: HoldServer) -> None:
         super().__init__(server, TERMS, log_length=10_000)
         self.gate = Gate()
+        self.before_since: Callable[[], Awaitable[None]] | None = None
+
+    async def since(self, revisions: Mapping[ResourceName, int]) -> dict[ResourceName, History]:
+        if self.before_since is not None:
+            await self.before_since()
+        return await super().since(revisions)
 
     async def snapshot(self, resources: Iterable[ResourceName]) -> dict[ResourceName, Snapshot]:
         found = await super().snapshot(resources)
@@ -131,6 +138,27 @@ async def test_changes_are_told_once_and_in_order(following: Following) -> None:
         assert await taken(mailbox) == [1, 3, 5]
         assert len(topic.holds) == 3
         assert following.follower.covered(topic).revision == 6
+
+
+async def test_a_store_emptied_while_a_watch_resumes_is_no_resumption(
+    following: Following, store: redis.Redis
+) -> None:
+    watch = WatchHolds(following.follower, following.log)
+    async with following.watched(STUDIO) as (topic, _):
+        await following.change(STUDIO)
+        await following.follower.round()
+        told = {STUDIO: topic.position}
+
+        async def start_anew() -> None:
+            store.flushall()
+            await following.change(TWIN)
+            while topic.position.epoch == told[STUDIO].epoch:
+                await following.follower.round()
+
+        following.log.before_since = start_anew
+        async with watch([STUDIO], told, Mailbox()) as beginning:
+            assert not beginning.resumed
+            assert topic.position.epoch > told[STUDIO].epoch
 
 
 async def test_a_snapshot_that_arrives_after_what_came_after_it_misses_nothing(
