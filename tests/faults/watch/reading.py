@@ -91,6 +91,8 @@ def _was_so(reading: Reading, truth: Truth) -> bool:
         return True
     if not (line.knows(reading.before.revision) and line.knows(reading.after.revision)):
         return True
+    if reading.after.revision == line.known_to and truth.ends(reading.resource, line):
+        return True  # the store may have lost it by then, and nothing was written since
     entries = line.between(reading.before.revision, reading.after.revision)
     moments = [reading.before.revision, *(entry.position.revision for entry in entries)]
     return any(

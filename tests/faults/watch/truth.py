@@ -106,6 +106,11 @@ class Truth:
         line = self.lines[resource, epoch] = Line(base, dict(state))
         return line
 
+    def ends(self, resource: str, line: Line) -> bool:
+        """Whether the store lost a resource's line, and another epoch began."""
+        *_, (_, newest) = self.of_resource(resource)
+        return newest is not line
+
     def of_resource(self, resource: str) -> Iterator[tuple[int, Line]]:
         """A resource's epochs, the oldest first."""
         for name, epoch in sorted(self.lines):

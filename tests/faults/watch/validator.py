@@ -208,8 +208,9 @@ class _Walk:
         through = before.revision if told is None else max(before.revision, told.revision)
         if position.epoch != before.epoch:
             if before is not _NOWHERE:
-                what = "a token" if told is None else str(event)
-                self._fault(Rule.RESET, f"{resource}: {what} of another epoch")
+                what = f"the token of {event}" if told is None else str(event)
+                where = f"{position} after {before}"
+                self._fault(Rule.RESET, f"{resource}: {what} of another epoch, {where}")
         elif position.revision < through:
             self._fault(Rule.ORDERED, f"{resource}: the token goes back to {position.revision}")
         elif missed := self._touching(resource, before.epoch, through, position.revision):
