@@ -36,6 +36,7 @@ _ENDING_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 # A terminal writes ^C when it is pressed.
 _OVER_CTRL_C: Final = "\r\x1b[K"
 _CAUSE: Final = "cause"
+_NAME_BYTES: Final = 4
 _SESSION_BYTES: Final = 16
 _CODES: Final = {
     "INTERNAL": grpc.StatusCode.INTERNAL,
@@ -109,8 +110,7 @@ async def hold(
     """
     choice = await find_choice(session, resource_id, start, event_type_id, duration, time_zone)
     slot = await free_start(session, choice, units)
-    # A secret of its own: two holds of one session would be in nobody's way, and one name is
-    # held once.
+    # A secret of its own: two holds of one session would be in nobody's way.
     mine = secret or secrets.token_hex(_SESSION_BYTES)
     teller = _Teller(session, choice, slot, "" if secret else mine)
     holding = session.client.hold(
@@ -120,6 +120,8 @@ async def hold(
         units=units or 1,
         event_type_id=choice.offer.event_type_id,
         session=mine,
+        # Another process may hold with the same session: by one name they would take turns.
+        hold_id=secrets.token_hex(_NAME_BYTES),
     )
     changed = asyncio.Event()
     selection = Selection(resource_id, choice.offer.event_type_id, choice.offer.duration)
