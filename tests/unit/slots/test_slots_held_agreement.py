@@ -17,7 +17,7 @@ from services.availability.domain.booking import BookingItem
 from services.availability.domain.claim import DayState
 from services.availability.domain.refusal import SlotHeld
 from services.presence.domain import hold as presence
-from services.presence.domain.taken import counted
+from services.presence.domain.claim import Asked, Claim, Claims
 from shared.client.day_merge import OfferedSlots, SlotState, Stock, ViewSlot, merge
 from shared.client.live_hold import HoldName, LiveHold
 from shared.client.slot_presence import slot_presence
@@ -76,7 +76,7 @@ class World:
         return [
             presence.LiveHold(
                 "r",
-                _holder(hold.session).holder_id,
+                _holder_id(hold.session),
                 str(place),
                 hold.span,
                 NOW,
@@ -108,11 +108,13 @@ class World:
     ) -> Sequence[CountedHold]:
         """Answers as CheckHolds does."""
         (item,) = items
-        holder = _holder(session) if session else None
-        found = counted(self._rule, holder, item.occupancy, self.of_presence())
-        return [
-            CountedHold(0, HeldUnits(hold.span.first, hold.span.stop, hold.units)) for hold in found
-        ]
+        claims = Claims(
+            Claim(place, hold.span.first, hold.span.stop, hold.units, _holder_id(hold.session))
+            for place, hold in enumerate(self._holds)
+        )
+        asked = Asked(_holder_id(session) if session else "", item.occupancy)
+        (found,) = claims.counted(self._rule, [asked])
+        return [CountedHold(0, HeldUnits(*run)) for run in found]
 
     def settle(
         self, organization_id: str, session: str, items: Sequence[BookingItem], *, is_block: bool
@@ -161,8 +163,8 @@ class World:
         return []
 
 
-def _holder(session: str) -> presence.Holder:
-    return presence.holder_of("org", session * 22)
+def _holder_id(session: str) -> str:
+    return presence.holder_of("org", session * 22).holder_id
 
 
 def is_reserved(world: World, session: str, occupancy: Span, units: int, stock: Stock) -> bool:
@@ -170,7 +172,7 @@ def is_reserved(world: World, session: str, occupancy: Span, units: int, stock: 
     start, end = instant(occupancy.first), instant(occupancy.stop)
     slot = ViewSlot(start, end, start, end, max(units, 1))
     offered = OfferedSlots([(occupancy, slot)], units)
-    own = _holder(session).holder_id if session else ""
+    own = _holder_id(session) if session else ""
     (seen,) = merge(offered, world.of_client(), own, stock=stock)
     return seen.state is SlotState.RESERVED
 
@@ -178,7 +180,7 @@ def is_reserved(world: World, session: str, occupancy: Span, units: int, stock: 
 @given(_holds, _occupancy, st.sampled_from(["", "a"]))
 async def test_of_a_room(holds: list[Held], occupancy: Span, session: str) -> None:
     world = World(EXCLUSIVE, holds, 1, [0] * 2 * QUANTA)
-    own = _holder(session).holder_id if session else ""
+    own = _holder_id(session) if session else ""
 
     refused = await world.refused(session, occupancy, 1)
 
@@ -209,7 +211,7 @@ async def test_of_a_pool_of_which_nothing_is_booked(
     holds: list[Held], occupancy: Span, units: int, capacity: int, session: str
 ) -> None:
     world = World(POOL, holds, capacity, [0] * 2 * QUANTA)
-    own = _holder(session).holder_id if session else ""
+    own = _holder_id(session) if session else ""
 
     refused = await world.refused(session, occupancy, units)
 
