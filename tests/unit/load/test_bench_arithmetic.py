@@ -118,7 +118,14 @@ def test_everything_is_measured_in_order_unless_some_is_asked_for() -> None:
 
 @pytest.mark.parametrize(
     "arguments",
-    [["--only", "F11"], ["--only", ","], ["--pairs", "0"], ["--seconds", "0"], ["-o", "xml"], ["x"]],
+    [
+        ["--only", "F11"],
+        ["--only", ","],
+        ["--pairs", "0"],
+        ["--seconds", "0"],
+        ["-o", "xml"],
+        ["x"],
+    ],
     ids=" ".join,
 )
 def test_arguments_that_make_no_sense_are_refused(
