@@ -2,10 +2,21 @@
 
 from __future__ import annotations
 
+import signal
+from collections.abc import Iterator
+
 import pytest
 
 from tests.faults import soak
 from tests.faults.mutant import engine
+
+
+@pytest.fixture(autouse=True)
+def usual_signals() -> Iterator[None]:
+    """A program of its own may do with SIGTERM what it likes; here others come after it."""
+    before = signal.getsignal(signal.SIGTERM)
+    yield
+    signal.signal(signal.SIGTERM, before)
 
 
 def test_what_is_met_is_said_so(capsys: pytest.CaptureFixture[str]) -> None:

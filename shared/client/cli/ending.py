@@ -61,8 +61,11 @@ def ending(output: Output, signals: Iterable[signal.Signals]) -> Iterator[End]:
     with ExitStack() as stack:
         stack.callback(end.forget)
         for number in signals:
-            if signal.getsignal(number) is not signal.SIG_IGN:
+            usual = signal.getsignal(number)
+            if usual is not signal.SIG_IGN:
                 loop.add_signal_handler(number, end.come, Ending.SIGNAL)
+                # Removing the loop's handler leaves the default one behind, whatever was there.
+                stack.callback(signal.signal, number, signal.SIG_DFL if usual is None else usual)
                 stack.callback(loop.remove_signal_handler, number)
         pipe = output.fileno()
         if pipe is not None and stat.S_ISFIFO(os.fstat(pipe).st_mode):

@@ -9,6 +9,7 @@ import signal
 import termios
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import pytest
 
@@ -132,14 +133,18 @@ async def test_its_time_ends_it() -> None:
         assert await end.reached is Ending.TIME
 
 
-async def test_a_signal_ends_it_and_then_does_again_what_it_did() -> None:
-    before = signal.getsignal(signal.SIGTERM)
+@pytest.mark.parametrize("usual", [signal.SIG_DFL, lambda *_: None], ids=["default", "own"])
+async def test_a_signal_ends_it_and_then_does_again_what_it_did(usual: Any) -> None:
+    before = signal.signal(signal.SIGTERM, usual)
+    try:
+        with ending(Output("table", io.StringIO()), {signal.SIGTERM}) as end:
+            os.kill(os.getpid(), signal.SIGTERM)
+            assert await end.reached is Ending.SIGNAL
+        after = signal.getsignal(signal.SIGTERM)
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
-    with ending(Output("table", io.StringIO()), {signal.SIGTERM}) as end:
-        os.kill(os.getpid(), signal.SIGTERM)
-        assert await end.reached is Ending.SIGNAL
-
-    assert signal.getsignal(signal.SIGTERM) == before
+    assert after == usual
 
 
 async def test_a_signal_that_is_ignored_stays_ignored() -> None:
