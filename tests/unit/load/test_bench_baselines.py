@@ -195,7 +195,9 @@ async def test_a_baseline_serves_what_the_service_serves(url: str, name: str) ->
         "exclusion": wired(name, exclusion.opened, exclusion.served),
         "single": wired(name, single.opened, single.served),
     }[name]
-    start = datetime.now(UTC).replace(minute=0, second=0, microsecond=0) + timedelta(days=2)
+    # At noon: the hour after it is of the same date, whenever this runs.
+    noon = datetime.now(UTC).replace(hour=12, minute=0, second=0, microsecond=0)
+    start = noon + timedelta(days=2)
     async with (
         running(catalog) as address,
         started(settings_of(url, address), wiring) as server,
