@@ -13,14 +13,13 @@ from typing import TYPE_CHECKING, Final
 
 import grpc
 
-from holdfast.catalog.v1.offering_pb2 import GetOfferingRequest, Offering
+from holdfast.catalog.v1.offering_pb2 import Offering
 from shared.catalog.rule import read_rules
 from shared.catalog.state import Hours, OfferBasis, read_event_type, read_resource
 from shared.client.failure import HoldfastError
 
-if TYPE_CHECKING:  # the client is asked, not made; only shapes
+if TYPE_CHECKING:  # only shapes
     from holdfast.catalog.v1.event_type_pb2 import EventType
-    from shared.client.client import Client
     from shared.slots.rule import BookingRules
 
 _EVENT_TYPE: Final = "event_type"
@@ -90,24 +89,6 @@ _STEPS: Final = {
     # The event type is there, and so is the resource: another event type may book it.
     SelectionState.UNLINKED: NextStep.CHOOSE_EVENT_TYPE,
 }
-
-
-async def check_selection(client: Client, selection: Selection) -> Verdict:
-    """Asks the catalog what has become of a choice.
-
-    Raises:
-        HoldfastError: It could not be asked.
-    """
-    request = GetOfferingRequest(
-        organization_id=client.organization_id,
-        resource_id=selection.resource_id,
-        event_type_id=selection.event_type_id,
-    )
-    try:
-        answer = await client.call(client.catalog.GetOffering, request)
-    except HoldfastError as failure:
-        return judge_missing(failure)
-    return judge(selection, answer.offering)
 
 
 def judge(selection: Selection, offering: Offering) -> Verdict:
