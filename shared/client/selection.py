@@ -13,9 +13,8 @@ from typing import TYPE_CHECKING, Final
 
 import grpc
 
-from holdfast.catalog.v1.offering_pb2 import Offering
 from shared.catalog.rule import read_rules
-from shared.catalog.state import Hours, OfferBasis, read_event_type, read_resource
+from shared.catalog.state import OfferBasis
 from shared.client.failure import HoldfastError
 
 if TYPE_CHECKING:  # only shapes
@@ -89,13 +88,6 @@ _STEPS: Final = {
     # The event type is there, and so is the resource: another event type may book it.
     SelectionState.UNLINKED: NextStep.CHOOSE_EVENT_TYPE,
 }
-
-
-def judge(selection: Selection, offering: Offering) -> Verdict:
-    """Returns what an offering of the chosen resource and event type makes of a choice. Pure."""
-    resource, event_type = read_resource(offering.resource), read_event_type(offering.event_type)
-    basis = OfferBasis(resource, event_type, offering.linked, Hours(None, 0))
-    return judge_basis(selection.duration, basis)
 
 
 def judge_basis(duration: timedelta, basis: OfferBasis) -> Verdict:

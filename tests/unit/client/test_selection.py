@@ -9,12 +9,14 @@ import pytest
 from holdfast.catalog.v1.event_type_pb2 import EventType, FlexibleDuration
 from holdfast.catalog.v1.offering_pb2 import Offering
 from holdfast.catalog.v1.resource_pb2 import Resource
+from shared.catalog.state import Hours, OfferBasis, read_event_type, read_resource
 from shared.client.failure import HoldfastError
 from shared.client.selection import (
     NextStep,
     Selection,
     SelectionState,
-    judge,
+    Verdict,
+    judge_basis,
     judge_missing,
     judge_refusal,
 )
@@ -34,6 +36,13 @@ def offering(**changes: Any) -> Offering:
         event_type=event_type,
         linked=changes.get("linked", True),
     )
+
+
+def judge(selection: Selection, offered: Offering) -> Verdict:
+    """Judges what the catalog says, as views read it."""
+    resource, event_type = read_resource(offered.resource), read_event_type(offered.event_type)
+    basis = OfferBasis(resource, event_type, offered.linked, Hours(None, 0))
+    return judge_basis(selection.duration, basis)
 
 
 def missing(kind: str) -> HoldfastError:
