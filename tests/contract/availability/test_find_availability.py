@@ -4,25 +4,37 @@ from __future__ import annotations
 
 import asyncio
 import random
-import uuid
-from collections.abc import AsyncIterator, Mapping, Sequence
-from datetime import UTC, date, datetime, timedelta
+from collections.abc import AsyncIterator, Mapping
+from datetime import UTC, date, datetime
 from typing import Any, Final
 
 import grpc
 import pytest
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from holdfast.availability.v1 import availability_pb2, booking_pb2
+from holdfast.availability.v1 import availability_pb2
 from holdfast.catalog.v1 import event_type_pb2, resource_pb2
 from tests.contract.availability.conftest import Serve
+from tests.contract.availability.finding import (
+    DAY,
+    MINUTE,
+    MONDAY,
+    Found,
+    Told,
+    find,
+    names,
+    resize,
+    starts,
+    take,
+    told,
+    wanted,
+)
 from tests.contract.availability.world import (
     ALL_DAY,
     HOUR,
     NOW,
     Caller,
     FakeCatalog,
-    Refusal,
     civil,
     interval,
     length,
@@ -30,78 +42,6 @@ from tests.contract.availability.world import (
     stamp,
     weekly,
 )
-
-MINUTE: Final = timedelta(minutes=1)
-DAY: Final = timedelta(days=1)
-MONDAY: Final = datetime(2027, 3, 8, tzinfo=UTC)
-
-Found = availability_pb2.FindAvailabilityResponse
-Told = list[tuple[datetime, datetime, datetime, int]]
-
-
-def request_of(caller: Caller, **fields: Any) -> availability_pb2.FindAvailabilityRequest:
-    """A question for the free hours of Monday."""
-    given: dict[str, Any] = {
-        "organization_id": caller.organization_id,
-        "event_type_id": "session",
-        "duration": length(HOUR),
-        "window": interval(MONDAY, MONDAY + DAY),
-    }
-    return availability_pb2.FindAvailabilityRequest(**(given | fields))
-
-
-async def find(caller: Caller, **fields: Any) -> Found:
-    found: Found = await caller.send("FindAvailability", request_of(caller, **fields))
-    return found
-
-
-async def refused(caller: Caller, **fields: Any) -> Refusal:
-    return await caller.refusal_of("FindAvailability", request_of(caller, **fields))
-
-
-async def take(
-    caller: Caller, resource_id: str, start: datetime, units: int = 1, **fields: Any
-) -> booking_pb2.Booking:
-    item = booking_pb2.BookingItem(resource_id=resource_id, units=units)
-    return await caller.book(start, items=[item], **fields)
-
-
-async def resize(caller: Caller, resource_id: str, units: int) -> None:
-    request = availability_pb2.SetCapacityRequest(
-        organization_id=caller.organization_id,
-        request_id=str(uuid.uuid4()),
-        resource_id=resource_id,
-        units=units,
-    )
-    await caller.send("SetCapacity", request)
-
-
-def wanted(resource_id: str, units: int = 0) -> availability_pb2.InventoryItem:
-    return availability_pb2.InventoryItem(resource_id=resource_id, units=units)
-
-
-def told(slots: Sequence[availability_pb2.Slot]) -> Told:
-    return [
-        (
-            slot.start_time.ToDatetime(UTC),
-            slot.occupancy_start_time.ToDatetime(UTC),
-            slot.occupancy_end_time.ToDatetime(UTC),
-            slot.units_free,
-        )
-        for slot in slots
-    ]
-
-
-def names(found: Found) -> list[str]:
-    return [resource.resource_id for resource in found.resources]
-
-
-def starts(found: Found) -> dict[str, list[datetime]]:
-    return {
-        resource.resource_id: [start for start, *_ in told(resource.slots)]
-        for resource in found.resources
-    }
-
 
 HOURS: Final = [
     weekly("Europe/Berlin", {day: [(540, 720), (780, 1320)] for day in range(1, 7)}),
@@ -400,79 +340,6 @@ async def test_what_another_replica_commits_is_seen_within_a_second(
         assert loop.time() - committed < 1
 
 
-async def test_an_unknown_or_inactive_event_type_is_refused(
-    caller: Caller, catalog: FakeCatalog
-) -> None:
-    catalog.offer(caller.organization_id, "a")
-    catalog.offer(caller.organization_id, "a", "off", active=False)
-
-    unknown = await refused(caller, event_type_id="nothing")
-    assert (unknown.code, unknown.reason) == (grpc.StatusCode.NOT_FOUND, "NOT_FOUND")
-    assert unknown.metadata["kind"] == "event_type"
-    inactive = await refused(caller, event_type_id="off")
-    assert (inactive.code, inactive.reason) == (
-        grpc.StatusCode.FAILED_PRECONDITION,
-        "INACTIVE",
-    )
-    length_ = await refused(caller, duration=length(2 * HOUR))
-    assert (length_.code, length_.reason) == (
-        grpc.StatusCode.FAILED_PRECONDITION,
-        "DURATION_NOT_OFFERED",
-    )
-    assert length_.metadata == {"offered": "60m"}
-    with_unknown = await refused(caller, with_items=[wanted("nobody")])
-    assert with_unknown.code is grpc.StatusCode.NOT_FOUND
-    assert with_unknown.metadata == {"kind": "resource", "id": "nobody"}
-
-
-@pytest.mark.parametrize(
-    ("fields", "wrong"),
-    [
-        ({"organization_id": ""}, ["organization_id"]),
-        ({"event_type_id": "no spaces"}, ["event_type_id"]),
-        ({"event_type_id": ""}, ["resource_type"]),
-        ({"resource_type": "SPACESHIP"}, ["resource_type"]),
-        ({"resource_type": "RESOURCE_TYPE_ROOM"}, ["resource_type"]),
-        ({"duration": None}, ["duration"]),
-        ({"duration": length(59 * timedelta(seconds=1))}, ["duration"]),
-        ({"duration": length(31 * DAY + MINUTE)}, ["duration"]),
-        ({"window": interval(MONDAY, MONDAY)}, ["window"]),
-        ({"window": interval(MONDAY, MONDAY - HOUR)}, ["window"]),
-        ({"window": interval(MONDAY, MONDAY + 31 * DAY + MINUTE)}, ["window"]),
-        ({"units": -1}, ["units"]),
-        ({"units": 10_001}, ["units"]),
-        ({"limit": -1}, ["limit"]),
-        ({"limit": 1_001}, ["limit"]),
-        ({"starts_per_resource": -1}, ["starts_per_resource"]),
-        ({"starts_per_resource": 501}, ["starts_per_resource"]),
-        ({"limit": 1_000, "starts_per_resource": 101}, ["starts_per_resource"]),
-        ({"with_items": [wanted("a"), wanted("a")]}, ["with_items"]),
-        ({"with_items": [wanted(f"r{number}") for number in range(10)]}, ["with_items"]),
-        ({"with_items": [wanted("")]}, ["with_items[0]"]),
-        ({"with_items": [wanted("a"), wanted("b", 10_001)]}, ["with_items[1].units"]),
-    ],
-)
-async def test_fields_out_of_range_are_refused(
-    caller: Caller, catalog: FakeCatalog, fields: dict[str, Any], wrong: list[str]
-) -> None:
-    catalog.offer(caller.organization_id, "a")
-
-    refusal = await refused(caller, **fields)
-
-    assert refusal.code is grpc.StatusCode.INVALID_ARGUMENT
-    assert [name for name in refusal.fields if not name.startswith("window.")] == wrong
-
-
-async def test_a_window_without_its_ends_is_refused(caller: Caller, catalog: FakeCatalog) -> None:
-    catalog.offer(caller.organization_id, "a")
-    request = request_of(caller)
-    request.ClearField("window")
-
-    refusal = await caller.refusal_of("FindAvailability", request)
-
-    assert refusal.fields[:2] == ["window.start_time", "window.end_time"]
-
-
 async def test_the_widest_question_is_answered(caller: Caller, catalog: FakeCatalog) -> None:
     longest = length(31 * DAY)
     catalog.offer(
@@ -495,20 +362,6 @@ async def test_the_widest_question_is_answered(caller: Caller, catalog: FakeCata
         assert resource.slots[0].occupancy_end_time == Timestamp(
             seconds=int((begin + 62 * DAY).timestamp())
         )
-
-
-async def test_resources_of_another_organization_are_not_found(
-    caller: Caller, catalog: FakeCatalog
-) -> None:
-    other = caller.elsewhere()
-    catalog.offer(caller.organization_id, "a")
-    catalog.offer(other.organization_id, "b")
-    await take(other, "b", MONDAY)
-    window = interval(MONDAY, MONDAY + HOUR)
-
-    assert names(await find(caller, window=window)) == ["a"]
-    assert names(await find(other, window=window)) == []
-    assert (await refused(caller, with_items=[wanted("b")])).code is grpc.StatusCode.NOT_FOUND
 
 
 async def test_it_goes_on_over_clock_changes(caller: Caller, catalog: FakeCatalog) -> None:

@@ -7,8 +7,8 @@ import pytest
 
 from shared.client.day_merge import OfferedSlots, SlotState, ViewSlot, merge
 from shared.client.live_hold import HoldName, LiveHold
-from shared.client.slot_presence import slot_presence
 from shared.slots.quantum import QUANTUM, Span, instant
+from tests.slot_presence import slot_presence
 
 BASE = int(datetime(2027, 3, 9, tzinfo=UTC).timestamp()) // 900
 LATER = datetime(2027, 3, 1, 8, tzinfo=UTC)

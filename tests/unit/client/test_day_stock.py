@@ -8,9 +8,9 @@ from shared.client.day_merge import OfferedSlots, SlotState, Stock, ViewSlot, me
 from shared.client.day_stock import day_stock
 from shared.client.days_fold import DayKey, DaysState, DayState
 from shared.client.live_hold import HoldName, LiveHold
-from shared.client.slot_presence import slot_presence
 from shared.slots.held import held_short
 from shared.slots.quantum import QUANTA_PER_DAY, Span, day_number, instant
+from tests.slot_presence import slot_presence
 
 DAY = date(2027, 3, 9)
 NEXT = date(2027, 3, 10)

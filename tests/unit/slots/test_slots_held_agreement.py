@@ -20,9 +20,9 @@ from services.presence.domain import hold as presence
 from services.presence.domain.claim import Asked, Claim, Claims
 from shared.client.day_merge import OfferedSlots, SlotState, Stock, ViewSlot, merge
 from shared.client.live_hold import HoldName, LiveHold
-from shared.client.slot_presence import slot_presence
 from shared.slots.held import HeldUnits
 from shared.slots.quantum import QUANTA_PER_DAY, Span, instant
+from tests.slot_presence import slot_presence
 
 DAY: Final = 20_520
 # Around midnight, so that two days are counted.

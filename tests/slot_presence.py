@@ -1,4 +1,4 @@
-"""Who else is choosing some time, and when it may be free again. Pure."""
+"""What one start comes to, worked out by itself: the views work all of a day out at once."""
 
 from __future__ import annotations
 
