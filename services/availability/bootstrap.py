@@ -116,7 +116,7 @@ async def wired(settings: AvailabilitySettings) -> AsyncIterator[Service]:
         metrics = HoldMetrics()
         presence = holds_of(settings, metrics)
         stack.push_async_callback(presence.close)
-        ledger = PostgresLedger(database, noted, terms)
+        ledger = PostgresLedger(database, noted, terms, feed.remembered)
         stack.push_async_callback(ledger.close, _LAST_SECONDS)
         ending = EndOverdue(PostgresOverdue(database), ledger, settings.clock())
         tasks = [

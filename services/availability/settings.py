@@ -6,7 +6,7 @@ from datetime import timedelta
 
 from pydantic import Field, SecretStr
 
-from services.availability.app.day_feed import DayFeedTerms
+from services.availability.app.organization_days import DayFeedTerms
 from services.availability.domain.management_token import ManagementTokens
 from shared.runtime.settings import ServerSettings
 

@@ -31,11 +31,11 @@ ResultT = TypeVar("ResultT")
 Requests = Callable[[], Iterator[Request]]
 
 READ_DAYS: Final = 30
-_ORGANIZATION: Final = "bench"
-_RESOURCES: Final = 1_000
 # With bookings that are there already, like the days that are read; whoever books more than they
 # have room for goes on with days after them.
-_BOOKED_DAYS: Final = 12
+BOOKED_DAYS: Final = range(READ_DAYS, READ_DAYS + 12)
+_ORGANIZATION: Final = "bench"
+_RESOURCES: Final = 1_000
 _PREFIX_BYTES: Final = 5
 ECHO: Final = Method(f"/{SERVICE}/Echo")
 
@@ -81,7 +81,7 @@ class Bench:
     def world(self) -> World:
         """A thousand resources with thirty days to read, and days after them to book on."""
         first = world.today() + timedelta(days=1)
-        found = World(_ORGANIZATION, _RESOURCES, first, READ_DAYS + _BOOKED_DAYS)
+        found = World(_ORGANIZATION, _RESOURCES, first, BOOKED_DAYS.stop)
         self.add_world(found)
         return found
 

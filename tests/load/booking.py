@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from typing import Final, NamedTuple
 
 from holdfast.availability.v1 import availability_pb2
-from tests.load.bench import Bench
+from tests.load.bench import BOOKED_DAYS, Bench
 from tests.load.closed_loop import Caller, Load
 from tests.load.counter import HOLD_CHECKS, counted
-from tests.load.day_slots import COLD_AT_ONCE
+from tests.load.day_slots import COLD_AT_ONCE, read_days
 from tests.load.http2 import CallFailed, Method, connect
 from tests.load.measure import Spread, interleaved, percentile, ratios
 from tests.load.orders import CREATE, Orders
@@ -48,6 +48,8 @@ def measure(bench: Bench) -> Figure:
     server, single = bench.system.availability, bench.rival(SINGLE)
 
     async def work() -> Figure:
+        bench.progress.step("F2: reading the days to book once, as whoever books has")
+        await read_days(server, bench.world, BOOKED_DAYS)
         requests = orders.some(_SIZED)
         caller = await Caller.to(server.target, CREATE)
         try:

@@ -66,9 +66,14 @@ def measure(bench: Bench) -> Figure:
     return bench.run(work())
 
 
-async def read_days(server: Server, world: World) -> None:
+async def read_days(server: Server, world: World, days: range = range(READ_DAYS)) -> None:
     """Reads each day once, as raw bitmaps: a service keeps them in memory then."""
-    first, last = world.date(0), world.date(READ_DAYS - 1)
+    first, last = world.date(days[0]), world.date(days[-1])
+
+    def as_many_days(body: bytes) -> str:
+        count = len(pb.GetDaysResponse.FromString(body).days)
+        return "" if count == _RESOURCES_A_CALL * len(days) else f"{count} days were read"
+
     caller = await Caller.to(server.target, _GET_DAYS)
     try:
         await caller.all_of(
@@ -82,7 +87,7 @@ async def read_days(server: Server, world: World) -> None:
                             last_date=civil(last),
                         ).SerializeToString()
                     ),
-                    _as_many_days,
+                    as_many_days,
                 )
                 for start in range(0, world.resources, _RESOURCES_A_CALL)
             ],
@@ -90,11 +95,6 @@ async def read_days(server: Server, world: World) -> None:
         )
     finally:
         caller.close()
-
-
-def _as_many_days(body: bytes) -> str:
-    count = len(pb.GetDaysResponse.FromString(body).days)
-    return "" if count == _RESOURCES_A_CALL * READ_DAYS else f"{count} days were read"
 
 
 def requests_of(world: World, days: int) -> list[Request]:

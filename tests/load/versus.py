@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import cycle
 from typing import Final
 
-from tests.load.bench import READ_DAYS, Bench
+from tests.load.bench import BOOKED_DAYS, READ_DAYS, Bench
 from tests.load.booking import require_right_inventory
 from tests.load.closed_loop import Caller
 from tests.load.day_slots import COLD_AT_ONCE, METHOD, read_days, requests_of
@@ -31,7 +31,8 @@ def measure(bench: Bench) -> Figure:
 
     async def work() -> Figure:
         bench.progress.step("F3: reading every day once, and looking into the baseline's answers")
-        await read_days(server, bench.world)
+        for days in (range(READ_DAYS), BOOKED_DAYS):
+            await read_days(server, bench.world, days)
         for each in (server, rival.server):
             caller = await Caller.to(each.target, METHOD)
             try:

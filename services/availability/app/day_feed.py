@@ -8,13 +8,16 @@ import time
 from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
-from datetime import timedelta
 from typing import Final
 
-from services.availability.app.organization_days import Days, OrganizationDays, make_room
+from services.availability.app.organization_days import (
+    DayFeedTerms,
+    Days,
+    OrganizationDays,
+    make_room,
+)
 from services.availability.app.port import DayReader, FeedReader
-from services.availability.domain.claim import DayState
+from services.availability.domain.claim import DayKey, DayState
 from services.availability.domain.day_change import ChangedDay, DayChange, FeedPage
 from shared.runtime.failure import Failure, StoreUnavailable
 from shared.runtime.mailbox import Mailbox
@@ -34,21 +37,6 @@ _SPARED: Final = 16
 _NEWEST: Final = 2**62
 
 logger = logging.getLogger("holdfast.availability.days")
-
-
-@dataclass(frozen=True, slots=True)
-class DayFeedTerms:
-    """How days are kept.
-
-    Attributes:
-        poll: The longest time between two looks at the store.
-        idle: After how long an organization that nobody asks for is forgotten.
-        most: Days in memory at most, watched ones aside.
-    """
-
-    poll: timedelta
-    idle: timedelta
-    most: int
 
 
 class DayFeed:
@@ -189,6 +177,16 @@ class DayFeed:
             else:
                 known.note(days)
         self.ring(organization_id)
+
+    def remembered(
+        self, organization_id: str, keys: Iterable[DayKey]
+    ) -> Mapping[DayKey, DayState] | None:
+        """Returns days as they were heard of last, however old; None unless all are known."""
+        known = self._known.get(organization_id)
+        if known is None:
+            return None
+        known.used_at = self._monotonic()
+        return known.remembered(keys)
 
     def ring(self, organization_id: str) -> None:
         """Tells that an organization's days may have changed: watchers wait for it."""

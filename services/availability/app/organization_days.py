@@ -5,13 +5,30 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
 
-from services.availability.domain.claim import FREE, DayState
+from services.availability.domain.claim import FREE, DayKey, DayState
 from services.availability.domain.day_change import ChangedDay, DayChange, FeedPage
 from shared.runtime.topic import Topic
 
 Days = Mapping[str, Sequence[int]]
 """UTC day numbers by resource."""
+
+
+@dataclass(frozen=True, slots=True)
+class DayFeedTerms:
+    """How days are kept.
+
+    Attributes:
+        poll: The longest time between two looks at the store.
+        idle: After how long an organization that nobody asks for is forgotten.
+        most: Days in memory at most, watched ones aside.
+    """
+
+    poll: timedelta
+    idle: timedelta
+    most: int
 
 
 class OrganizationDays(Topic[str, DayChange]):
@@ -75,6 +92,16 @@ class OrganizationDays(Topic[str, DayChange]):
         if ahead:
             for day in found.keys() & ahead.keys():
                 found[day] = max(found[day], ahead[day], key=_version)
+        return found
+
+    def remembered(self, keys: Iterable[DayKey]) -> dict[DayKey, DayState] | None:
+        """Returns days for whoever makes sure of them, or None unless each of them is known."""
+        found = {}
+        for key in keys:
+            states = self.of_resource(key.resource_id, (key.day,))
+            if states is None:
+                return None
+            found[key] = states[key.day]
         return found
 
     def of_resources(self, wanted: Days) -> dict[str, dict[int, DayState]] | None:

@@ -116,6 +116,14 @@ Of None where something may have been committed, but what is not known.
 """
 
 
+Remember = Callable[[str, Collection[DayKey]], Mapping[DayKey, DayState] | None]
+"""Returns an organization's days as they may still be; None unless all of them are known."""
+
+
+def no_memory(_organization_id: str, _days: Collection[DayKey]) -> None:
+    """Remembers nothing."""
+
+
 OnCommit = Callable[[], None]
 """Called when something is committed: it neither waits nor fails."""
 

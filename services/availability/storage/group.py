@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Container, Iterable, Mapping, Sequence
 from hashlib import blake2b
 from itertools import chain
+from types import MappingProxyType
 from typing import Any, LiteralString, NamedTuple
 
 from services.availability.app.port import Answered
@@ -25,6 +26,7 @@ from services.availability.storage.record import (
 )
 from services.availability.storage.session import Connection
 from shared.runtime.failure import RequestIdReused
+from shared.slots import bitmap
 from shared.slots.quantum import day_date, day_number
 
 Outcome = Answered | Exception
@@ -55,6 +57,7 @@ class Group:
         claims: Sequence[Claim],
         known: set[str],
         *,
+        remembered: Mapping[DayKey, DayState] | None = None,
         is_impatient: bool = False,
     ) -> None:
         """Begins.
@@ -63,11 +66,14 @@ class Group:
             organization_id: Whose claims.
             claims: To decide, in this order.
             known: Pools that have a capacity row for certain; those that get one are added.
+            remembered: The claims' days as they may still be: for claims that are decided by
+                days alone. They are made sure of before anything is written.
             is_impatient: Whether it waits for no lock: it failed before, and others wait.
         """
         self._organization_id = organization_id
         self._claims = claims
         self._known = known
+        self._remembered = remembered
         self._is_impatient = is_impatient
         self._days = sorted({day for claim in claims for day in claim.days})
         self._stored: Mapping[DayKey, DayState] = {}
@@ -78,12 +84,20 @@ class Group:
         self._is_found = False
 
     async def __call__(self, connection: Connection) -> Committed:
-        """Runs the transaction: two round trips, or one where every claim is refused.
+        """Runs the transaction: two round trips.
+
+        It is one where days are as they are remembered, or where every claim is refused.
 
         Raises:
             psycopg.Error: Nothing was written, unless the connection broke.
         """
         batch = Batch(connection)
+        # Once: what comes after a failure is decided by what is locked.
+        remembered, self._remembered = self._remembered, None
+        if remembered is not None:
+            committed = await self._as_remembered(batch, remembered)
+            if committed is not None:
+                return committed
         batch.send("begin")
         if self._is_impatient:
             batch.send(statement.IMPATIENT)
@@ -100,16 +114,54 @@ class Group:
         self._known.update(self._pools)
         return Committed(outcomes, changed_days(changed, number), self._is_found)
 
+    async def _as_remembered(
+        self, batch: Batch, remembered: Mapping[DayKey, DayState]
+    ) -> Committed | None:
+        """Decides by days that may have changed, and writes it if they have not.
+
+        Returns:
+            None where nothing was written: they have, or a claim would be refused, and that is
+            to be told of what is locked alone.
+        """
+        if any(state.taken for state in remembered.values()):
+            return None  # counted as a pool's: its capacity is not locked
+        view = View(Inventory(remembered, {}))
+        outcomes, records = self._decide({}, view)
+        number = Reply()
+        if len(records.decided) == len(self._claims):
+            batch.send("begin")
+            keys, named = self._lock_keys(batch)
+            stored = [key for key in self._days if remembered[key].version]
+            changed = [(key, view.inventory.state(key)) for key in sorted(view.inventory.changed)]
+            number = send_rows(
+                batch,
+                statement.WRITE_AS_REMEMBERED,
+                self._organization_id,
+                records,
+                changed,
+                stored,
+                about={
+                    "remembered": array(bitmap.to_bits(remembered[key].busy) for key in self._days),
+                    "count": len(stored),
+                    "methods": array(key.method for key in keys),
+                    "requests": array(key.request_id for key in keys),
+                    "ids": array(named),
+                    **day_arrays(self._days),
+                },
+            )
+            batch.send("commit")
+            await batch.run()
+        if not number.rows:
+            self._attempted.clear()  # nothing was written, and that is certain
+            return None
+        return Committed(outcomes, changed_days(changed, number.rows[0][0]))
+
     async def _lock(self, batch: Batch) -> tuple[dict[tuple[str, str], Answer], View]:
         org = self._organization_id
-        keys = [claim.key for claim in self._claims if claim.key is not None]
-        named = [claim.new_id for claim in self._claims if claim.new_id]
+        keys, named = self._lock_keys(batch)
         changed = {
             claim.booking.booking_id for claim in self._claims if isinstance(claim, ChangeClaim)
         }
-        locks = {lock_number(*key[:3]) for key in keys} | {lock_number(org, name) for name in named}
-        if locks:
-            batch.send(statement.LOCK_KEYS, locks=array(sorted(locks)))
 
         def ask(wanted: Collection[Any], text: LiteralString, **parameters: str) -> Reply:
             return batch.send(text, org=org, **parameters) if wanted else Reply()
@@ -138,6 +190,16 @@ class Group:
             {key: self._stored.get(key, FREE) for key in self._days}, dict(capacities.rows)
         )
         return found, View(inventory, {name for (name,) in namesakes.rows}, dict(revisions.rows))
+
+    def _lock_keys(self, batch: Batch) -> tuple[list[RequestKey], list[str]]:
+        """Locks request keys and the ids that callers chose, and returns them."""
+        org = self._organization_id
+        keys = [claim.key for claim in self._claims if claim.key is not None]
+        named = [claim.new_id for claim in self._claims if claim.new_id]
+        locks = {lock_number(*key[:3]) for key in keys} | {lock_number(org, name) for name in named}
+        if locks:
+            batch.send(statement.LOCK_KEYS, locks=array(sorted(locks)))
+        return keys, named
 
     def _decide(
         self, answers: dict[tuple[str, str], Answer], view: View
@@ -210,17 +272,14 @@ async def write(
     ):
         if rows:
             batch.send(text, org=organization_id, rows=written(rows))
-    days = [(day_row(*day), day[0] in stored) for day in changed]
-    number = batch.send(
+    number = send_rows(
+        batch,
         statement.WRITE_WITH_NUMBER if is_numbered else statement.WRITE,
-        org=organization_id,
-        new=written(day.record() for day, is_stored in days if not is_stored),
-        known=written(day.record() for day, is_stored in days if is_stored),
-        bookings=written(records.bookings),
-        items=written(records.items),
-        history=written(records.history),
-        decided=written(records.decided),
-        told=announcement((day for day, _ in days), capacity),
+        organization_id,
+        records,
+        changed,
+        stored,
+        capacity=capacity,
     )
     if capacity:
         resource_id, units = capacity
@@ -232,6 +291,33 @@ async def write(
     await batch.run()
     found: int = number.rows[0][0]
     return found
+
+
+def send_rows(
+    batch: Batch,
+    text: LiteralString,
+    organization_id: str,
+    records: Records,
+    changed: Iterable[tuple[DayKey, DayState]],
+    stored: Container[DayKey],
+    *,
+    capacity: tuple[str, int] | None = None,
+    about: Mapping[str, str | int] = MappingProxyType({}),
+) -> Reply:
+    """Adds the statement that writes days, new rows and events; its row has the feed number."""
+    days = [(day_row(*day), day[0] in stored) for day in changed]
+    return batch.send(
+        text,
+        org=organization_id,
+        new=written(day.record() for day, is_stored in days if not is_stored),
+        known=written(day.record() for day, is_stored in days if is_stored),
+        bookings=written(records.bookings),
+        items=written(records.items),
+        history=written(records.history),
+        decided=written(records.decided),
+        told=announcement((day for day, _ in days), capacity),
+        **about,
+    )
 
 
 def replayed(key: RequestKey, given: Answer) -> Outcome:

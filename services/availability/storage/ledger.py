@@ -6,7 +6,14 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Final, LiteralString
 
-from services.availability.app.port import Answered, Noted, OnCommit, nothing
+from services.availability.app.port import (
+    Answered,
+    Noted,
+    OnCommit,
+    Remember,
+    no_memory,
+    nothing,
+)
 from services.availability.domain.booking import Booking, Note
 from services.availability.domain.claim import DayKey, DayState
 from services.availability.domain.ledger_claim import (
@@ -49,6 +56,7 @@ class PostgresLedger:
         database: Database,
         noted: Noted,
         terms: WriterTerms | None = None,
+        remember: Remember = no_memory,
     ) -> None:
         """Starts.
 
@@ -56,10 +64,12 @@ class PostgresLedger:
             database: Where bookings are.
             noted: Told of what is committed.
             terms: How claims are grouped.
+            remember: Asked for days, to decide by them before they are locked: it need not be
+                right, since they are compared before anything is written.
         """
         self._database = database
         self._noted = noted
-        self._writer = Writer(database, noted, terms or WriterTerms())
+        self._writer = Writer(database, noted, terms or WriterTerms(), remember)
 
     @property
     def waiting(self) -> int:

@@ -129,9 +129,9 @@ returning number
 
 NUMBER_TAKEN: Final[LiteralString] = "select number from feeds where organization_id = %(org)s"
 
-# What is stamped with the feed number waits for it, since it reads it: days, and events in the
-# order in which they were decided. The other rows are of bookings and keys that are locked, or
-# that nobody else can make: their order is nobody's business. An event has the database's time:
+# Everything is written only if there is a feed number. What is stamped with it are days, and events
+# in the order in which they were decided. The other rows are of bookings and keys that are locked,
+# or that nobody else can make: their order is nobody's business. An event has the database's time:
 # it is kept as long as it must be whatever a service's clock says.
 #
 # A day that had no row could not be locked. Should another transaction have made one meanwhile,
@@ -165,17 +165,17 @@ _WRITE: Final[LiteralString] = """
   select %(org)s, r.id, r.kind, r.state, r.revision, r.sequence, r.event_type, r.title, r.start,
     r.end, r.booker, r.name, r.email, r.location, r.zone, r.reason, r.block, r.created, r.updated,
     r.due, r.needs, decode(r.hash, 'hex'), r.token
-  from booking r
+  from feed cross join booking r
 ), held as (
   insert into booking_items (organization_id, booking_id, ordinal, resource_id, units,
     first_quantum, stop_quantum, start_time, pool)
   select %(org)s, r.id, r.ordinal, r.resource, r.units, r.first, r.stop, r.start, r.pool
-  from json_to_recordset(%(items)s::json) as r (id text, ordinal smallint, resource text,
-    units int, first int, stop int, start timestamptz, pool boolean)
+  from feed cross join json_to_recordset(%(items)s::json) as r (id text, ordinal smallint,
+    resource text, units int, first int, stop int, start timestamptz, pool boolean)
 ), past as (
   insert into booking_history (organization_id, booking_id, revision, event, state, actor, reason,
     created_at, overridden, start_time, end_time)
-  select %(org)s, r.* from (
+  select %(org)s, r.* from feed cross join (
     select id, revision, event, state, actor, why, updated, overridden, start, "end" from booking
     union all
     select id, revision, event, state, actor, why, updated, overridden, start, "end"
@@ -189,7 +189,7 @@ _WRITE: Final[LiteralString] = """
 ), answered as (
   insert into request_keys (organization_id, method, request_id, content_hash, answer)
   select %(org)s, r.method, r.request, decode(r.hash, 'hex'), decode(r.answer, 'hex')
-  from decided r where r.method is not null
+  from feed cross join decided r where r.method is not null
 ), told as (
   insert into outbox (organization_id, feed, ordinal, kind, booking_id, revision, payload,
     created_at)
@@ -203,6 +203,39 @@ select number from feed
 WRITE: Final[LiteralString] = f"with feed as ({NEXT_NUMBER}){_WRITE}"
 
 WRITE_WITH_NUMBER: Final[LiteralString] = f"with feed as ({NUMBER_TAKEN}){_WRITE}"
+
+# Nothing where a day is not what it was remembered as, a request has its answer, or a booking its
+# id. A day is compared as a whole: what was decided by it is right, whatever else has happened.
+# Locks are taken as by the statements above, in their order: the feed waits for the count of days.
+WRITE_AS_REMEMBERED: Final[LiteralString] = f"""
+with locked as materialized (
+  select d.is_same
+  from unnest(%(resources)s::text[], %(days)s::date[], %(remembered)s::bit(96)[])
+    as w (resource_id, day, busy)
+  cross join lateral (
+    select days.busy = w.busy and taken = '' as is_same from days
+    where organization_id = %(org)s and resource_id = w.resource_id and day = w.day
+    for no key update
+  ) d
+), sure as materialized (
+  select 1 as number from locked
+  having count(*) = %(count)s::int and coalesce(bool_and(is_same), true)
+    and not exists (
+      select from unnest(%(methods)s::text[], %(requests)s::uuid[]) as w (method, request_id)
+      cross join lateral (
+        select from request_keys
+        where organization_id = %(org)s and method = w.method and request_id = w.request_id
+        offset 0
+      ) k)
+    and not exists (
+      select from bookings
+      where organization_id = %(org)s and booking_id = any(%(ids)s::text[]))
+), feed as (
+  insert into feeds as f (organization_id, number) select %(org)s, number from sure
+  on conflict (organization_id) do update set number = f.number + 1
+  returning number
+){_WRITE}
+"""  # noqa: S608  # a LiteralString: no value is put in
 
 CHANGE_CAPACITY: Final[LiteralString] = """
 update capacities set units = %(units)s,

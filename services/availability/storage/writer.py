@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import defaultdict, deque
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextvars import Context
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -18,8 +18,16 @@ from typing import Final
 
 import psycopg
 
-from services.availability.app.port import Answered, Noted, OnCommit, nothing
-from services.availability.domain.ledger_claim import Claim
+from services.availability.app.port import (
+    Answered,
+    Noted,
+    OnCommit,
+    Remember,
+    no_memory,
+    nothing,
+)
+from services.availability.domain.claim import DayKey, DayState
+from services.availability.domain.ledger_claim import Claim, CreateClaim
 from services.availability.domain.refusal import Contended
 from services.availability.storage.database import Database
 from services.availability.storage.group import (
@@ -92,12 +100,14 @@ class Writer:
         database: Where they are committed.
         noted: Told of what is committed.
         terms: How they are grouped.
+        remember: Returns days as they may still be, if all of them are known.
         waiting: How many wait for their transaction.
     """
 
     database: Database
     noted: Noted
     terms: WriterTerms = field(default_factory=WriterTerms)
+    remember: Remember = no_memory
     # Pools with a capacity row, by organization; rows are never deleted.
     _pools: defaultdict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
     _queues: dict[str, _Queue] = field(default_factory=dict)
@@ -211,7 +221,13 @@ class Writer:
         is_suspect: bool,
     ) -> None:
         claims = [waiting.claim for waiting in group]
-        work = Group(organization_id, claims, self._pools[organization_id], is_impatient=is_suspect)
+        work = Group(
+            organization_id,
+            claims,
+            self._pools[organization_id],
+            remembered=None if is_suspect else self._remembered(organization_id, claims),
+            is_impatient=is_suspect,
+        )
         try:
             committed = await self._run(organization_id, work)
         except Exception as error:  # noqa: BLE001  # told to whom it concerns
@@ -231,6 +247,14 @@ class Writer:
             if isinstance(outcome, Answered) and not outcome.is_replay:
                 waiting.committed()
             _tell(waiting.future, outcome)
+
+    def _remembered(
+        self, organization_id: str, claims: Sequence[Claim]
+    ) -> Mapping[DayKey, DayState] | None:
+        if not all(isinstance(claim, CreateClaim) and not claim.pools for claim in claims):
+            return None  # more than days decides
+        days = {day for claim in claims for day in claim.days}
+        return self.remember(organization_id, days)
 
     async def _run(
         self, organization_id: str, work: Callable[[Connection], Awaitable[Committed]]

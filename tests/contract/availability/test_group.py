@@ -9,6 +9,7 @@ from typing import Any
 import grpc
 import pytest
 
+from services.availability.storage.batch import Batch
 from tests.contract.availability.engine import (
     HALF_DAY,
     MONDAY,
@@ -162,4 +163,30 @@ async def test_changes_of_one_booking_at_once_are_told_one_after_the_other(
     assert len({event.start_time.seconds for event in answer.history[1:]}) == 6
     first = (answer.booking.start_time.seconds // 900) % 96
     assert await crowd.busy(MONDAY, MONDAY) == {MONDAY: [*range(first, first + 4)]}
+    await clean(crowd)
+
+
+async def test_whoever_looked_first_books_in_one_round_trip(
+    crowd: Caller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trips: list[None] = []
+    real = Batch.run
+
+    async def run(self: Batch) -> None:
+        trips.append(None)
+        await real(self)
+
+    monkeypatch.setattr(Batch, "run", run)
+    wanted = items("studio-a", "studio-b")
+
+    async def made(hour: int) -> int:
+        before = len(trips)
+        await crowd.book(at(hour), items=wanted)
+        return len(trips) - before
+
+    unseen = await made(1)
+    for name in ("studio-a", "studio-b"):
+        await crowd.busy(MONDAY, MONDAY, name)
+
+    assert (unseen, await made(3), await made(5)) == (2, 1, 1)
     await clean(crowd)

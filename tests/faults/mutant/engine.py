@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 import psycopg
 import pytest
 
+from services.availability.app.day_feed import DayFeed
 from services.availability.domain import ledger_claim
 from services.availability.domain.booking import Booking, BookingItem
-from services.availability.domain.claim import DayKey, Inventory, Taken, touched
+from services.availability.domain.claim import DayKey, DayState, Inventory, Taken, touched
 from services.availability.domain.ledger_claim import ChangeClaim, Decided, View
 from services.availability.storage import group, statement, writer
 from services.availability.storage.batch import Batch, Reply
@@ -38,6 +39,24 @@ def selects_then_updates(patch: pytest.MonkeyPatch) -> None:
     unlocked = re.sub(r"\sfor no key update( of d)?", "", statement.LOCK_DAYS)
     assert unlocked != statement.LOCK_DAYS
     patch.setattr(statement, "LOCK_DAYS", unlocked)
+
+
+def remembers_every_day_as_free(patch: pytest.MonkeyPatch) -> None:
+    """No mutant: memory may be wrong, and here it always is."""
+
+    def remembered(self: DayFeed, _: str, keys: Iterable[DayKey]) -> Mapping[DayKey, DayState]:
+        return dict.fromkeys(keys, DayState(0, 1))
+
+    patch.setattr(DayFeed, "remembered", remembered)
+
+
+def believes_what_it_remembers(patch: pytest.MonkeyPatch) -> None:
+    """Writes by days as they are remembered, without a look at what they are."""
+    remembers_every_day_as_free(patch)
+    text = statement.WRITE_AS_REMEMBERED
+    believing = re.sub(r"having count.*?true\)", "having true", text)
+    assert believing != text
+    patch.setattr(statement, "WRITE_AS_REMEMBERED", believing)
 
 
 def takes_the_feed_number_first(patch: pytest.MonkeyPatch, url: str) -> None:

@@ -90,6 +90,13 @@ async def two_want_one_slot(story: Story) -> None:
     await asyncio.gather(story.book(NINE), story.book(NINE))
 
 
+async def asked_again_by_others(story: Story) -> None:
+    """Of a day that exists, one hour, by one after the other."""
+    await story.book(NINE + 4 * HOUR)
+    await story.book(NINE)
+    await story.book(NINE)
+
+
 async def bundles_meet_crosswise(story: Story) -> None:
     """Two bundles of the same two rooms, at different times of one day."""
     rooms = {"room-0": 1, "room-1": 1}

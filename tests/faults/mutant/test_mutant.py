@@ -34,6 +34,11 @@ MUTANTS: dict[str, tuple[Tell, Break, set[Rule]]] = {
         alone(engine.selects_then_updates),
         {Rule.OVERLAP},
     ),
+    "memory believed": (
+        scenario.asked_again_by_others,
+        alone(engine.believes_what_it_remembers),
+        {Rule.OVERLAP, Rule.DAY},
+    ),
     "unsorted locks": (
         scenario.bundles_meet_crosswise,
         engine.locks_in_any_order,
@@ -103,6 +108,16 @@ async def test_the_real_engine_lives_through_every_story(
     scene: Scene, monkeypatch: pytest.MonkeyPatch, tell: Tell
 ) -> None:
     found = await told(scene, monkeypatch, tell)
+
+    assert not found, report(found)
+    assert not (await scene.verification()).difference_count
+
+
+@pytest.mark.parametrize("tell", STORIES.values(), ids=STORIES)
+async def test_the_real_engine_needs_no_memory_that_is_right(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch, tell: Tell
+) -> None:
+    found = await told(scene, monkeypatch, tell, alone(engine.remembers_every_day_as_free))
 
     assert not found, report(found)
     assert not (await scene.verification()).difference_count

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
-from services.availability.app.port import Noted
+from services.availability.app.port import Noted, Remember, no_memory
 from services.availability.app.verify import Verify
 from services.availability.domain.booking import (
     Booker,
@@ -16,6 +16,7 @@ from services.availability.domain.booking import (
     Event,
     Note,
 )
+from services.availability.domain.claim import FREE, DayKey, DayState
 from services.availability.domain.day_change import ChangedDay
 from services.availability.domain.ledger_claim import Change
 from services.availability.domain.request_key import RequestKey
@@ -75,13 +76,41 @@ def cancelled(found: Booking) -> Change:
     return Change(ended, Event.CANCELLED, Note("ann", "changed my mind"), b"cancelled")
 
 
+class Memory:
+    """Days as a ledger told of them last; free those that it never told of.
+
+    Attributes:
+        days: What is remembered, right or wrong.
+        asked: How often it was.
+    """
+
+    def __init__(self) -> None:
+        self.days: dict[DayKey, DayState] = {}
+        self.asked = 0
+
+    def noted(self, _organization_id: str, days: Sequence[ChangedDay] | None) -> None:
+        """Remembers what was committed."""
+        self.days |= {DayKey(resource_id, day): state for resource_id, day, state in days or ()}
+
+    def __call__(
+        self, _organization_id: str, keys: Collection[DayKey]
+    ) -> Mapping[DayKey, DayState]:
+        """Returns days."""
+        self.asked += 1
+        return {key: self.days.get(key, FREE) for key in keys}
+
+
 class Ledger(PostgresLedger):
     """The ledger, with answers that the test knows."""
 
     def __init__(
-        self, database: Database, noted: Noted = nobody, terms: WriterTerms | None = None
+        self,
+        database: Database,
+        noted: Noted = nobody,
+        terms: WriterTerms | None = None,
+        remember: Remember = no_memory,
     ) -> None:
-        super().__init__(database, noted, terms)
+        super().__init__(database, noted, terms, remember)
 
     async def book(self, request: RequestKey, wanted: Booking, answer: bytes) -> bytes:
         """Creates a booking."""

@@ -39,7 +39,7 @@ from services.availability.storage.purge import EXPIRED, PURGE, TRIM
 from services.availability.storage.session import Connection, options_for
 from shared.slots.quantum import Span, instant
 from tests.integration.availability.database import migrated_database, rows
-from tests.integration.availability.entry import MONDAY, NOW, Ledger, booking, key
+from tests.integration.availability.entry import MONDAY, NOW, Ledger, Memory, booking, key
 from tests.stores import PostgresServer
 
 T = TypeVar("T")
@@ -193,6 +193,12 @@ async def transactions(postgres_server: PostgresServer) -> Transactions:
         del sent[:]
         await ledger.book(key(CROWDED), booking(CROWDED, 200, 210, resources=["r1", "r2"]), b"")
         create = list(sent)
+        memory = Memory()
+        knowing = Ledger(database, memory.noted, remember=memory)
+        for first in (0, 4):
+            wanted = booking(CROWDED, first, first + 4, resources=["r3", "r4"])
+            await knowing.book(key(CROWDED), wanted, b"")
+        assert sent[-1].text == statement.WRITE_AS_REMEMBERED
         pooled = booking(CROWDED, 0, 4, resources=["p"])
         items = tuple(replace(item, resource_id="pool7", is_pool=True) for item in pooled.items)
         await ledger.book(key(CROWDED), replace(pooled, items=items), b"")

@@ -8,7 +8,8 @@ from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequen
 from contextlib import asynccontextmanager
 from datetime import timedelta
 
-from services.availability.app.day_feed import DayFeed, DayFeedTerms
+from services.availability.app.day_feed import DayFeed
+from services.availability.app.organization_days import DayFeedTerms
 from services.availability.domain.claim import FREE, DayState
 from services.availability.domain.day_change import ChangedDay, DayChange, FeedPage
 from shared.runtime.failure import StoreUnavailable

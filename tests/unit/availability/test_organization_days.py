@@ -7,7 +7,7 @@ import random
 import pytest
 
 from services.availability.app.organization_days import OrganizationDays
-from services.availability.domain.claim import FREE, DayState
+from services.availability.domain.claim import FREE, DayKey, DayState
 from services.availability.domain.day_change import ChangedDay, DayChange
 from shared.runtime.mailbox import Changed, Mailbox, Stale
 
@@ -39,6 +39,15 @@ def test_a_day_that_was_not_filled_is_not_known(known: OrganizationDays) -> None
     assert known.of_resource("b", DAYS) is None
     assert known.missing({"a": range(DAY, DAY + 4), "b": [DAY]}) == {"a": [DAY + 3], "b": [DAY]}
     assert known.of_resource("a", DAYS) == dict.fromkeys(DAYS, FREE)
+
+
+def test_days_are_remembered_as_they_were_heard_of_last(known: OrganizationDays) -> None:
+    known.note(change(2, 3).days)
+    first, second = DayKey("a", DAY), DayKey("a", DAY + 1)
+
+    assert known.remembered([first, second]) == {first: DayState(3, 2), second: FREE}
+    assert known.remembered([first, DayKey("a", DAY + 3)]) is None
+    assert known.remembered([DayKey("b", DAY)]) is None
 
 
 def test_a_change_of_a_day_that_nobody_asked_for_is_not_kept(known: OrganizationDays) -> None:
