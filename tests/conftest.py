@@ -12,7 +12,11 @@ import pytest
 from hypothesis import settings
 
 from shared.embedded.database import drop_database
-from tests import stores
+from shared.runtime import poller
+
+poller.choose()  # as the services do, before gRPC is imported
+
+from tests import stores  # noqa: E402  # it may import gRPC
 
 # An example is as slow as the machine is busy.
 settings.register_profile("holdfast", deadline=None)

@@ -15,9 +15,11 @@ from holdfast.availability.v1 import availability_pb2, booking_pb2
 from tests.contract.availability.world import civil, interval, length, stamp
 from tests.faults.history import Answered, Lost, Outcome
 from tests.faults.recorder import Recorder
-from tests.faults.scene import POOLS, QUARTER, ROOMS, Scene
+from tests.faults.scene import POOLS, QUARTER, ROOMS, Scene, at
 
 _DAYS: Final = 4
+# Bookings of several days, and buffers, go on past the first ones.
+_DAYS_READ: Final = 12
 _QUARTERS: Final = _DAYS * 96
 _HOT: Final = 24
 
@@ -233,6 +235,15 @@ class Workload:
                 organization_id=self.scene.organization_id, booking_id=booking_id
             )
             await self.recorder.call("GetBooking", request)
+        # What a server has read it remembers, and decides by while others change it.
+        first = at(0).date()
+        days = availability_pb2.GetDaysRequest(
+            organization_id=self.scene.organization_id,
+            resource_ids=ROOMS,
+            first_date=civil(first),
+            last_date=civil(first + timedelta(days=_DAYS_READ)),
+        )
+        await self.recorder.call("GetDays", days)
 
     async def _wait(self, source: random.Random) -> None:
         self.scene.clock.advance(timedelta(minutes=source.choice([0, 1, 3, 9])))

@@ -14,6 +14,7 @@ from services.launcher.listener import Listener, ReservedPort
 from shared.embedded.postgres import EmbeddedPostgres
 from shared.embedded.process import ChildProcess
 from shared.embedded.valkey import EmbeddedValkey
+from shared.runtime import poller
 from tests.load.echo import LISTENING
 from tests.load.process import (
     cpu_of_family,
@@ -104,7 +105,11 @@ class System:
 
     def baseline(self, name: str, database: str) -> Server:
         """Starts the module ``tests.load.<name>``, wired as availability is, on a database."""
-        variables = {**self._of_availability, "HOLDFAST_POSTGRES_URL": database}
+        variables = {
+            **self._of_availability,
+            "HOLDFAST_POSTGRES_URL": database,
+            poller.VARIABLE: poller.chosen(),  # as the services do, and the echo does not
+        }
         return self._service(name, variables, package="tests.load")
 
     def _service(
