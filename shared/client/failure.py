@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from datetime import timedelta
 from typing import Final, NamedTuple
@@ -13,6 +14,7 @@ from google.rpc import error_details_pb2, status_pb2
 
 _DETAILS_KEY: Final = "grpc-status-details-bin"
 _DOMAIN: Final = "holdfast"
+_NUMBER: Final = re.compile(r" \(\d+\)\Z")
 
 
 class FieldViolation(NamedTuple):
@@ -80,8 +82,11 @@ def decode(error: grpc.aio.AioRpcError, service: str) -> HoldfastError:
 
 
 def cause(details: str) -> str:
-    """Returns the end of gRPC's long story, which is its cause: ``Connection refused (111)``."""
-    found = details.rsplit(": ", maxsplit=1)[-1].strip().rstrip(".")
+    """Returns the end of gRPC's long story, which is its cause: ``Connection refused``.
+
+    Some of gRPC's pollers tell the system's number with it: ``(111)``.
+    """
+    found = _NUMBER.sub("", details.rsplit(": ", maxsplit=1)[-1].strip().rstrip("."))
     # The story may stand in brackets that began before it.
     return found.removesuffix("]") if "[" not in found else found
 

@@ -36,8 +36,9 @@ request_id: Final = _RequestId()
 # Made once: ``dumps`` would make one for each line.
 _JSON: Final = json.JSONEncoder(default=str)
 _PROTOTYPE: Final = vars(logging.makeLogRecord({}))
-_STANDARD: Final = frozenset(_PROTOTYPE) | {"message", "asctime", "taskName"}
 _FIELDS: Final = "holdfast_fields"
+_REQUEST: Final = "holdfast_request"
+_STANDARD: Final = frozenset(_PROTOTYPE) | {"message", "asctime", "taskName", _REQUEST}
 _GATHERED_SECONDS: Final = 0.01
 
 
@@ -85,7 +86,9 @@ class JsonFormatter(logging.Formatter):
             "logger": record.name,
             "message": record.getMessage(),
         }
-        current = request_id.get()
+        current = record.__dict__.get(_REQUEST)
+        if current is None:
+            current = request_id.get()
         if current:
             line["request"] = current
         fields: dict[str, Any] | None = record.__dict__.get(_FIELDS)
@@ -108,18 +111,23 @@ class JsonFormatter(logging.Formatter):
 class GatheringHandler(logging.StreamHandler[IO[str]]):
     """Writes the lines of some milliseconds at once, and a warning as soon as it comes.
 
-    In the order in which they came. Whoever kills the process may miss the newest of them.
+    In the order in which they came. Whoever kills the process may miss the newest of them. Lines
+    are formatted when they are written, one after the other: amid a call that takes twice as long.
     """
 
     def __init__(self, stream: IO[str]) -> None:
         super().__init__(stream)
-        self._lines: list[str] = []
+        self._records: list[logging.LogRecord] = []
         self._loop: asyncio.AbstractEventLoop | None = None
 
     def emit(self, record: logging.LogRecord) -> None:
         """Takes a record; ``handle`` holds the handler's lock."""
         try:
-            self._lines.append(self.format(record))
+            # What may be another one, or have changed, by the time it is written.
+            if record.args:
+                record.msg, record.args = record.getMessage(), None
+            record.__dict__[_REQUEST] = request_id.get()
+            self._records.append(record)
             loop = _running_loop()
             if loop is None or record.levelno >= logging.WARNING:
                 self.flush()
@@ -134,11 +142,17 @@ class GatheringHandler(logging.StreamHandler[IO[str]]):
         """Writes what was gathered."""
         assert self.lock is not None  # handlers make one
         with self.lock:
-            lines, self._lines = self._lines, []
-            if lines:
-                lines.append("")
-                self.stream.write("\n".join(lines))
+            records, self._records = self._records, []
+            if records:
+                self.stream.write("".join(self._line(record) for record in records))
             super().flush()
+
+    def _line(self, record: logging.LogRecord) -> str:
+        try:
+            return f"{self.format(record)}\n"
+        except Exception:  # noqa: BLE001  # the others must not be lost with it
+            self.handleError(record)
+            return ""
 
     def _gathered(self) -> None:
         self._loop = None

@@ -42,6 +42,8 @@ _WAIT_WHILE_DOWN: Final = 0.5
 _GRACE_SECONDS: Final = 1.0
 _CUT_SECONDS: Final = 0.3
 _SNAPSHOT_STATEMENT: Final = timedelta(minutes=10)
+# Then the pool looks at the spare connection again, and replaces one that is old.
+_SPARED_SECONDS: Final = 60.0
 
 logger = logging.getLogger("holdfast.availability.store")
 
@@ -83,6 +85,12 @@ class Database:
             open=False,
             name="availability",
         )
+        # The connection that was used last, kept out of the pool for whoever is next. The pool
+        # hands out the one that has rested longest, whose server process has the least of all
+        # this at hand.
+        self._spare: Connection | None = None
+        self._spared_until = 0.0
+        self._asking = 0
         self._is_down = False
         self._unbroken = Unbroken()
 
@@ -110,6 +118,7 @@ class Database:
     async def close(self) -> None:
         """Waits for the statements in flight and disconnects."""
         await self._unbroken.finish(self._seconds)
+        await self._give_up_spare()
         await self._pool.close()
 
     async def fetch(
@@ -220,7 +229,7 @@ class Database:
                 # Not rolled back: the driver would forget what it has prepared, and mistake it
                 # for prepared in the next pipeline.
                 await connection.close()
-            await self._pool.putconn(connection)
+            await self._put_back(connection)
 
     async def _fetched(
         self,
@@ -238,6 +247,7 @@ class Database:
                 logger.warning("store connection lost", extra={"cause": str(error.__cause__)})
                 # One that broke while idle is likely not the only one. They are replaced, not
                 # asked: a server that hangs would not answer, and keep them all meanwhile.
+                await self._give_up_spare()
                 await self._pool.drain()
             return True
         if isinstance(error, psycopg.Error) and failure.is_contention(error):
@@ -251,6 +261,10 @@ class Database:
             raise DeadlinePassed
         if self._is_down:
             seconds = min(seconds, _WAIT_WHILE_DOWN)
+        spare, self._spare = self._spare, None
+        if spare is not None:
+            return spare
+        self._asking += 1
         try:
             return await self._pool.getconn(seconds)
         except PoolClosed as error:
@@ -259,6 +273,23 @@ class Database:
             if self._is_down:
                 raise StoreUnavailable("the store cannot be reached") from error
             raise Overloaded("no connection to the store got free in time") from error
+        finally:
+            self._asking -= 1
+
+    async def _put_back(self, connection: Connection) -> None:
+        now = asyncio.get_running_loop().time()
+        is_due = now >= self._spared_until
+        if is_due or self._asking or self._is_down or self._spare is not None or connection.closed:
+            if is_due:
+                self._spared_until = now + _SPARED_SECONDS
+            await self._pool.putconn(connection)
+        else:
+            self._spare = connection
+
+    async def _give_up_spare(self) -> None:
+        spare, self._spare = self._spare, None
+        if spare is not None:
+            await self._pool.putconn(spare)
 
     async def _ready(self, connection: Connection) -> None:
         await self._configure(connection)

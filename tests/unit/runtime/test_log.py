@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from shared.runtime.log import GatheringHandler, JsonFormatter, record
+from shared.runtime.log import GatheringHandler, JsonFormatter, record, request_id
 
 NAME = "holdfast.test.log"
 
@@ -84,6 +84,40 @@ async def test_a_line_is_written_soon(logger: logging.Logger, stream: Heard) -> 
     await asyncio.wait_for(stream.written.wait(), 5)
 
     assert messages(stream) == ["alone"]
+
+
+async def test_a_line_says_what_was_so_when_it_was_logged(
+    logger: logging.Logger, stream: Heard
+) -> None:
+    seen = ["a"]
+    request_id.set(lambda: "first")
+    logger.info("seen %s", seen)
+    seen.append("b")
+    request_id.set(lambda: "second")
+    logger.warning("seen %s", seen)
+
+    lines = [json.loads(line) for line in stream.getvalue().splitlines()]
+    assert [(line["request"], line["message"]) for line in lines] == [
+        ("first", "seen ['a']"),
+        ("second", "seen ['a', 'b']"),
+    ]
+
+
+async def test_a_line_that_cannot_be_written_costs_no_other(
+    logger: logging.Logger, stream: Heard, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(logging, "raiseExceptions", False)
+    logger.info("before")
+    logger.info("never", extra={"endless": endless()})
+    logger.warning("after")
+
+    assert messages(stream) == ["before", "after"]
+
+
+def endless() -> dict[str, object]:
+    found: dict[str, object] = {}
+    found["itself"] = found
+    return found
 
 
 def test_without_a_loop_a_line_is_written_at_once(logger: logging.Logger, stream: Heard) -> None:
