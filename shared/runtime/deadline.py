@@ -9,8 +9,13 @@ _ends_at: ContextVar[float | None] = ContextVar("holdfast_call_ends_at", default
 
 
 def begin(seconds: float) -> None:
-    """Marks the current call as over ``seconds`` from now; the server kit calls it."""
-    _ends_at.set(asyncio.get_running_loop().time() + seconds)
+    """Marks the current call as over ``seconds`` from now."""
+    begin_until(asyncio.get_running_loop().time() + seconds)
+
+
+def begin_until(ends_at: float) -> None:
+    """Marks the current call as over at a time by the loop's clock; the server kit calls it."""
+    _ends_at.set(ends_at)
 
 
 def time_remaining(budget: float) -> float:

@@ -3,12 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable
-from typing import Any, TypeVar
-
-from shared.runtime.failure import DeadlinePassed
-
-T = TypeVar("T")
+from typing import Any
 
 
 class Patience:
@@ -24,29 +19,32 @@ class Patience:
         self._overdue: set[asyncio.Task[Any]] = set()
         self._is_looking = False
 
-    async def within(self, work: Awaitable[T]) -> T:
-        """Waits for work, in the task that runs it, and returns its result.
+    def begin(self, now: float) -> asyncio.Task[Any]:
+        """Bounds what the current task is about to do, and returns it; ``end`` must follow.
 
-        Raises:
-            DeadlinePassed: It took longer.
+        Args:
+            now: By its loop's clock.
         """
         task = asyncio.current_task()
-        assert task is not None  # a coroutine runs it
-        loop = asyncio.get_running_loop()
-        self._ends[task] = loop.time() + self._seconds
+        assert task is not None  # a coroutine runs in one
+        self._ends[task] = now + self._seconds
         if not self._is_looking:
             self._is_looking = True
+            loop = task.get_loop()
             loop.call_later(self._seconds, self._look, loop)
-        try:
-            return await work
-        except asyncio.CancelledError:
-            # Whoever else cancelled it, too, has the last word.
-            if task in self._overdue and task.uncancel() == 0:
-                raise DeadlinePassed from None
-            raise
-        finally:
-            del self._ends[task]
-            self._overdue.discard(task)
+        return task
+
+    def is_over(self, task: asyncio.Task[Any]) -> bool:
+        """Tells a task that was cancelled whether that was for its time alone, and takes it back.
+
+        Whoever else cancelled it, too, has the last word.
+        """
+        return task in self._overdue and task.uncancel() == 0
+
+    def end(self, task: asyncio.Task[Any]) -> None:
+        """Lets go of a task."""
+        del self._ends[task]
+        self._overdue.discard(task)
 
     def _look(self, loop: asyncio.AbstractEventLoop) -> None:
         now = loop.time()

@@ -22,6 +22,7 @@ from shared.runtime.call import (
     refuse,
     require_decoded,
 )
+from shared.runtime.failure import DeadlinePassed
 from shared.runtime.metrics import CallMetrics
 from shared.runtime.patience import Patience
 from shared.runtime.status import ErrorTable
@@ -64,39 +65,46 @@ class Calls:
         count = self._metrics.ended
         slow_seconds = self._bounds.slow_seconds
 
-        bound, within = self._bounds.call_seconds, self._patience.within
+        bound, patience = self._bounds.call_seconds, self._patience
+        ok = grpc.StatusCode.OK
 
         async def call(request: Any, context: Context) -> Any:
-            now = asyncio.get_running_loop().time
-            begun = now()
+            # Every call pays for each step of this: it is one function, and asks once.
+            loop = asyncio.get_running_loop()
+            begun = loop.time()
             request_id = RequestId(context)
             log.request_id.set(request_id)
             if is_write:
                 request_id()  # its line will want it, perhaps when the caller has gone
-            code = grpc.StatusCode.OK
-            reason = ""
+            code, reason = ok, ""
+            bounded: asyncio.Task[Any] | None = None
             try:
                 gate.enter()
                 try:
                     require_decoded(request)
                     remaining: float | None = context.time_remaining()
                     if remaining is None or remaining > bound:
-                        deadline.begin(bound)
-                        return await within(behavior(request, context))
-                    # gRPC itself cancels the handler when the caller's deadline passes.
-                    deadline.begin(remaining)
+                        remaining = bound
+                        # Else gRPC itself cancels the call when its caller's deadline passes.
+                        bounded = patience.begin(begun)
+                    deadline.begin_until(begun + remaining)
                     return await behavior(request, context)
                 finally:
                     gate.leave()
             except asyncio.CancelledError:
-                code = grpc.StatusCode.CANCELLED
-                request_id.settle()
-                raise
+                if bounded is None or not patience.is_over(bounded):
+                    code = grpc.StatusCode.CANCELLED
+                    request_id.settle()
+                    raise
+                code, reason = refuse(DeadlinePassed(), context, self._errors)
             except Exception as failure:  # noqa: BLE001  # every failure becomes a status
                 code, reason = refuse(failure, context, self._errors)
             finally:
-                seconds = now() - begun
-                count(name, code.name, seconds)
+                if bounded is not None:
+                    patience.end(bounded)
+                seconds = loop.time() - begun
+                # An enum's name is found out by a call.
+                count(name, "OK" if code is ok else code.name, seconds)
                 if is_write or reason or seconds > slow_seconds:
                     log_call(name, code, reason, seconds)
                 request_id.settle()
