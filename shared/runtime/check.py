@@ -7,6 +7,7 @@ import re
 import unicodedata
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Any
 
 from google.protobuf.message import Message
@@ -37,6 +38,8 @@ class FieldCheck:
     A method that fails records the violation and returns a placeholder of its type, so
     that the fields after it are judged too. Nothing may be used before ``done``.
     """
+
+    __slots__ = ("_violations",)
 
     def __init__(self) -> None:
         self._violations: list[Violation] = []
@@ -161,15 +164,10 @@ class FieldCheck:
         self, field: str, value: Any, *, minimum: timedelta, maximum: timedelta
     ) -> timedelta:
         """The Duration ``value``, from ``minimum`` to ``maximum``."""
-        seconds, nanos = value.seconds, value.nanos
-        if (
-            abs(seconds) > _MAX_DURATION_SECONDS
-            or abs(nanos) >= _NANOS_PER_SECOND
-            or seconds * nanos < 0
-        ):
+        found = _length(value.seconds, value.nanos)
+        if found is None:
             self.fail(field, "is not a valid duration")
             return minimum
-        found = timedelta(seconds=seconds, microseconds=-(-nanos // _NANOS_PER_MICRO))
         if not minimum <= found <= maximum:
             self.fail(field, f"must be from {minimum} to {maximum}")
             return minimum
@@ -242,6 +240,21 @@ class FieldCheck:
             known = ", ".join(name for name, number in names.items() if number)
             self.fail(field, f"must be one of {known}")
         return value
+
+
+@lru_cache(maxsize=1024)
+def _length(seconds: int, nanos: int) -> timedelta | None:
+    """Returns a Duration, parts below a microsecond as one; None where it is none.
+
+    Few lengths are asked for, and again and again.
+    """
+    if (
+        abs(seconds) > _MAX_DURATION_SECONDS
+        or abs(nanos) >= _NANOS_PER_SECOND
+        or seconds * nanos < 0
+    ):
+        return None
+    return timedelta(seconds=seconds, microseconds=-(-nanos // _NANOS_PER_MICRO))
 
 
 _REFUSED = frozenset({"Cc", "Cs", "Zl", "Zp"})

@@ -22,11 +22,11 @@ __all__ = [
     "check",
     "day_slots",
     "days_needed",
-    "free_starts",
     "month",
     "offered_starts",
     "open_bitmaps",
     "open_intervals",
+    "planned",
 ]
 
 
@@ -67,7 +67,35 @@ def offered_starts(
     return [origin + index for index in quanta(found.candidates)]
 
 
-def free_starts(
+def planned(
+    schedule: Schedule,
+    rules: BookingRules,
+    first: date,
+    last: date,
+    duration: timedelta,
+    viewer_zone: ZoneInfo | None = None,
+) -> Plan:
+    """Returns what a question over local dates is answered by, whatever the inventory.
+
+    Args:
+        schedule: The opening hours.
+        rules: The event type's rules.
+        first: A date of the viewer's zone, by default of the schedule's.
+        last: The last one, inclusive.
+        duration: One of the offered lengths.
+        viewer_zone: Whose dates these are.
+
+    Raises:
+        DurationNotOffered: The rules do not offer this length.
+        DateOutOfRange: A date is outside the supported calendar.
+        ValueError: ``last`` is before ``first``, or there are more than 93 dates.
+    """
+    if first == last:
+        return plan_day(schedule, rules, first, duration, viewer_zone)
+    return plan_dates(schedule, rules, first, last, duration, viewer_zone)
+
+
+def day_slots(
     schedule: Schedule,
     rules: BookingRules,
     day: date,
@@ -75,8 +103,8 @@ def free_starts(
     now: datetime,
     busy: Mapping[int, int],
     viewer_zone: ZoneInfo | None = None,
-) -> FreeStarts:
-    """Returns the starts of a local date that can be booked now.
+) -> list[Slot]:
+    """Returns the slots of a local date that can be booked now, ascending.
 
     Args:
         schedule: The opening hours.
@@ -92,23 +120,7 @@ def free_starts(
         DateOutOfRange: The date is outside the supported calendar.
     """
     found = plan_day(schedule, rules, day, duration, viewer_zone)
-    return FreeStarts(found, found.free(busy, now))
-
-
-def day_slots(
-    schedule: Schedule,
-    rules: BookingRules,
-    day: date,
-    duration: timedelta,
-    now: datetime,
-    busy: Mapping[int, int],
-    viewer_zone: ZoneInfo | None = None,
-) -> list[Slot]:
-    """Returns the slots of a local date that can be booked now, ascending.
-
-    Arguments and errors are those of ``free_starts``.
-    """
-    return free_starts(schedule, rules, day, duration, now, busy, viewer_zone).slots()
+    return FreeStarts(found, found.free(busy, now)).slots()
 
 
 def month(
@@ -128,9 +140,7 @@ def month(
         DateOutOfRange: A date is outside the supported calendar.
         ValueError: ``last`` is before ``first``, or there are more than 93 dates.
     """
-    found = plan_dates(schedule, rules, first, last, duration, viewer_zone)
-    free = found.free(busy, now)
-    return [free >> shift & bits != 0 for shift, bits in found.dates]
+    return plan_dates(schedule, rules, first, last, duration, viewer_zone).has_free(busy, now)
 
 
 def days_needed(
@@ -148,6 +158,4 @@ def days_needed(
         DateOutOfRange: A date is outside the supported calendar.
         ValueError: ``last`` is before ``first``, or there are more than 93 dates.
     """
-    if first == last:  # the plan that ``day_slots`` will ask for
-        return plan_day(schedule, rules, first, duration, viewer_zone).days
-    return plan_dates(schedule, rules, first, last, duration, viewer_zone).days
+    return planned(schedule, rules, first, last, duration, viewer_zone).days

@@ -60,6 +60,11 @@ class Plan:
                 found &= (1 << max(within, 0)) - 1
         return found
 
+    def has_free(self, busy: Mapping[int, int], now: datetime) -> list[bool]:
+        """Tells for each date whether ``free`` has a start of it."""
+        found = self.free(busy, now)
+        return [found >> shift & bits != 0 for shift, bits in self.dates]
+
 
 @lru_cache(maxsize=32768)
 def plan_day(

@@ -77,6 +77,9 @@ class BookingRules:
     closed_hours: ClosedHours = ClosedHours.OPEN_THROUGHOUT
     # Rules are part of every cache key, and a generated hash costs more than a day's slots.
     _hash: int = field(init=False, repr=False, compare=False)
+    # In microseconds: they are added to the present at every question.
+    _notice: int = field(init=False, repr=False, compare=False)
+    _horizon: int | None = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "durations", tuple(self.durations))
@@ -93,6 +96,9 @@ class BookingRules:
             *(self.buffer_after, self.minimum_notice, self.horizon, self.closed_hours),
         )
         object.__setattr__(self, "_hash", hash(content))
+        object.__setattr__(self, "_notice", self.minimum_notice // _MICROSECOND)
+        horizon = None if self.horizon is None else self.horizon // _MICROSECOND
+        object.__setattr__(self, "_horizon", horizon)
 
     def __hash__(self) -> int:
         return self._hash
@@ -131,10 +137,10 @@ class BookingRules:
     def start_bounds(self, now: datetime) -> tuple[int, int | None]:
         """Returns the first and the last quantum that notice and horizon let start, inclusive."""
         present = microseconds(now)
-        earliest = -(-(present + self.minimum_notice // _MICROSECOND) // _QUANTUM_MICROSECONDS)
-        if self.horizon is None:
+        earliest = -(-(present + self._notice) // _QUANTUM_MICROSECONDS)
+        if self._horizon is None:
             return earliest, None
-        return earliest, (present + self.horizon // _MICROSECOND) // _QUANTUM_MICROSECONDS
+        return earliest, (present + self._horizon) // _QUANTUM_MICROSECONDS
 
 
 def ceil_quanta(length: timedelta) -> int:

@@ -30,7 +30,7 @@ from services.availability.upstream.hold_metrics import HoldMetrics
 from shared.runtime.background import running
 from shared.runtime.call import Context
 from shared.runtime.server import Service, Servicer
-from shared.slots.engine import days_needed, free_starts
+from shared.slots.engine import FreeStarts, planned
 
 StoreT = TypeVar("StoreT")
 
@@ -107,11 +107,11 @@ def day_slots_of(settings: AvailabilitySettings, catalog: Catalog, days: Days) -
         zone = offering.viewed_in(query.zone)
         offering.require_link()
         rules = offering.schedule, offering.rules
-        needed = days_needed(*rules, query.first, query.last, query.duration, zone)
+        plan = planned(*rules, query.first, query.last, query.duration, zone)
         organization_id, resource_id, _ = query.name
-        states = await days.of_resource(organization_id, resource_id, needed)
+        states = await days.of_resource(organization_id, resource_id, plan.days)
         busy = {day: state.busy for day, state in states.items()}
-        found = free_starts(*rules, query.first, query.duration, clock.now(), busy, zone)
+        found = FreeStarts(plan, plan.free(busy, clock.now()))
         return codec.day_slots_response(DaySlots(found, zone, [*states.items()]), resource_id)
 
     handler: Any = grpc.unary_unary_rpc_method_handler(

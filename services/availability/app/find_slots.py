@@ -12,7 +12,8 @@ from services.availability.domain.booking import BookingItem
 from services.availability.domain.claim import FREE, DayState, short, units_free
 from services.availability.domain.offering import Offering, SlotQuery
 from shared.runtime.clock import Clock
-from shared.slots.engine import FreeStarts, days_needed, free_starts, month
+from shared.slots.engine import FreeStarts, planned
+from shared.slots.plan import Plan
 from shared.slots.quantum import Span
 from shared.slots.refusal import DurationNotOffered
 from shared.slots.slot import Slot
@@ -55,16 +56,9 @@ class FindSlots:
         if not offering.is_active:
             return DaySlots(None, zone, ())
         stock = await self._read(offering, query, zone)
-        found = free_starts(
-            offering.schedule,
-            offering.rules,
-            query.first,
-            query.duration,
-            self._clock.now(),
-            stock.busy(query.units),
-            zone,
-        )
-        versions = [(day, stock.states.get(day, FREE)) for day in stock.needed]
+        plan = stock.plan
+        found = FreeStarts(plan, plan.free(stock.busy(query.units), self._clock.now()))
+        versions = [(day, stock.states.get(day, FREE)) for day in plan.days]
         units = stock.free(found.slots()) if offering.pool else None
         return DaySlots(found, zone, versions, units)
 
@@ -81,36 +75,26 @@ class FindSlots:
         if not offering.is_active:
             return [False] * ((query.last - query.first).days + 1), zone
         stock = await self._read(offering, query, zone)
-        found = month(
-            offering.schedule,
-            offering.rules,
-            query.first,
-            query.last,
-            query.duration,
-            self._clock.now(),
-            stock.busy(query.units),
-            zone,
-        )
-        return found, zone
+        return stock.plan.has_free(stock.busy(query.units), self._clock.now()), zone
 
     async def _read(self, offering: Offering, query: SlotQuery, zone: ZoneInfo) -> _Stock:
         offering.require_link()
         try:
-            needed = days_needed(
+            plan = planned(
                 offering.schedule, offering.rules, query.first, query.last, query.duration, zone
             )
         except DurationNotOffered:
             raise offering.length_refusal() from None
         organization_id, resource_id, _ = query.name
         own = await self._own(query) if query.moving else ()
-        states = await self._days.of_resource(organization_id, resource_id, needed)
+        states = await self._days.of_resource(organization_id, resource_id, plan.days)
         capacity = 1
         if offering.pool:
             found = await self._days.capacities(organization_id, [resource_id])
             capacity = found[resource_id]
         for item in own:
             states = _without(states, item, capacity)
-        return _Stock(needed, states, capacity)
+        return _Stock(plan, states, capacity)
 
     async def _own(self, query: SlotQuery) -> Sequence[BookingItem]:
         """Returns what the booking that is to be moved takes of the resource."""
@@ -121,9 +105,9 @@ class FindSlots:
 
 
 class _Stock(NamedTuple):
-    """What is left of a resource on the days that a question needs."""
+    """What is left of a resource on the days of a plan."""
 
-    needed: range
+    plan: Plan
     states: Mapping[int, DayState]
     capacity: int
 
@@ -131,7 +115,9 @@ class _Stock(NamedTuple):
         """Returns the quanta of each day at which too few units are left."""
         if units == 1:
             return {day: state.busy for day, state in self.states.items()}
-        return {day: short(self.states.get(day, FREE), self.capacity, units) for day in self.needed}
+        return {
+            day: short(self.states.get(day, FREE), self.capacity, units) for day in self.plan.days
+        }
 
     def free(self, slots: Sequence[Slot]) -> list[int]:
         """Returns how many units are free throughout each slot."""
