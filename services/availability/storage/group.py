@@ -142,6 +142,7 @@ class Group:
                 stored,
                 about={
                     "remembered": array(bitmap.to_bits(remembered[key].busy) for key in self._days),
+                    "versions": array(remembered[key].version for key in self._days),
                     "count": len(stored),
                     "methods": array(key.method for key in keys),
                     "requests": array(key.request_id for key in keys),

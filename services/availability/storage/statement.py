@@ -151,6 +151,7 @@ _WRITE: Final[LiteralString] = """
     where organization_id = %(org)s and resource_id = r.resource and day = r.day offset 0
   ) o
   where d.ctid = o.place
+  returning 1
 ), booking as materialized (
   select * from json_to_recordset(%(bookings)s::json) as r (id text, kind smallint, state smallint,
     revision int, sequence int, event_type text, title text, start timestamptz,
@@ -197,23 +198,27 @@ _WRITE: Final[LiteralString] = """
     case when r.ordinal = 0 then %(told)s::jsonb else '{}'::jsonb end, now()
   from feed cross join decided r
 )
-select number from feed
 """
 
-WRITE: Final[LiteralString] = f"with feed as ({NEXT_NUMBER}){_WRITE}"
+_NUMBER: Final[LiteralString] = "select number from feed"
 
-WRITE_WITH_NUMBER: Final[LiteralString] = f"with feed as ({NUMBER_TAKEN}){_WRITE}"
+WRITE: Final[LiteralString] = f"with feed as ({NEXT_NUMBER}){_WRITE}{_NUMBER}"
+
+WRITE_WITH_NUMBER: Final[LiteralString] = f"with feed as ({NUMBER_TAKEN}){_WRITE}{_NUMBER}"
 
 # Nothing where a day is not what it was remembered as, a request has its answer, or a booking its
-# id. A day is compared as a whole: what was decided by it is right, whatever else has happened.
+# id. A day is compared as a whole: what was decided by it is right, whatever else has happened. Its
+# version tells that it was written since, be it with the same bits: the statement's snapshot may be
+# older than that, and have the row in another place, where the update misses it. Should that happen
+# all the same (a store that was restored counts versions anew), a division by zero undoes it all.
 # Locks are taken as by the statements above, in their order: the feed waits for the count of days.
 WRITE_AS_REMEMBERED: Final[LiteralString] = f"""
 with locked as materialized (
   select d.is_same
-  from unnest(%(resources)s::text[], %(days)s::date[], %(remembered)s::bit(96)[])
-    as w (resource_id, day, busy)
+  from unnest(%(resources)s::text[], %(days)s::date[], %(remembered)s::bit(96)[],
+    %(versions)s::bigint[]) as w (resource_id, day, busy, version)
   cross join lateral (
-    select days.busy = w.busy and taken = '' as is_same from days
+    select days.busy = w.busy and days.version = w.version and taken = '' as is_same from days
     where organization_id = %(org)s and resource_id = w.resource_id and day = w.day
     for no key update
   ) d
@@ -235,6 +240,9 @@ with locked as materialized (
   on conflict (organization_id) do update set number = f.number + 1
   returning number
 ){_WRITE}
+select number / (
+  case when (select count(*) from changed) = json_array_length(%(known)s::json) then 1 else 0 end
+) from feed
 """  # noqa: S608  # a LiteralString: no value is put in
 
 CHANGE_CAPACITY: Final[LiteralString] = """

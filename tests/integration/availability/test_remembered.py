@@ -6,6 +6,7 @@ import asyncio
 from contextlib import suppress
 from dataclasses import replace
 
+import psycopg
 import pytest
 
 from services.availability.domain.booking import BookingItem
@@ -15,7 +16,7 @@ from services.availability.storage.batch import Batch
 from services.availability.storage.database import Database
 from shared.runtime.failure import RequestIdReused
 from shared.slots.quantum import QUANTA_PER_DAY
-from tests.integration.availability.database import dump, rows
+from tests.integration.availability.database import dump, rows, waiting_for_a_lock
 from tests.integration.availability.entry import (
     MONDAY,
     Ledger,
@@ -167,6 +168,27 @@ async def test_what_others_did_meanwhile_is_neither_lost_nor_done_twice(
     assert await violations(database, organization) == 0
     # What it told of is right again.
     assert memory.days[STUDIO] == DayState(0b111100001111, 2)
+
+
+@pytest.mark.parametrize("more", [0, 1], ids=["as the same version", "as another version"])
+async def test_a_day_that_is_written_as_it_was_while_one_waits_for_it_is_still_written(
+    ledger: Ledger, database: Database, database_url: str, organization: str, more: int
+) -> None:
+    # The statement that waits sees the row as it was before: what it finds there is not the row.
+    await ledger.book(key(organization), booking(organization, 0, 4), b"")
+    with psycopg.connect(database_url) as rival:
+        rival.execute(
+            "update days set version = version + %s where organization_id = %s",
+            [more, organization],
+        )
+        waiting = asyncio.create_task(
+            ledger.book(key(organization), booking(organization, 8, 12), b"")
+        )
+        await waiting_for_a_lock(database_url)
+    await waiting
+
+    assert busy(database_url, organization) == {("studio-a", 0): bits(range(4), range(8, 12))}
+    assert await violations(database, organization) == 0
 
 
 async def test_a_row_that_is_remembered_but_not_there_is_made(
