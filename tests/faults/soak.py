@@ -237,7 +237,7 @@ async def _remembered(soak: Soak) -> Figure:
 async def _tested(soak: Soak, name: str, title: str, target: str, tests: Sequence[str]) -> Figure:
     soak.progress.step(f"{name} {' '.join(tests)} in full dose")
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "pytest", "-q", "-n", "2", "--timeout", str(_TESTS_SECONDS)),
+        *(sys.executable, "-m", "pytest", "-n", "2", "--timeout", str(_TESTS_SECONDS)),
         *tests,
         env=os.environ | {"HOLDFAST_TEST_DOSE": "full"},
         stdout=subprocess.PIPE,
@@ -247,11 +247,11 @@ async def _tested(soak: Soak, name: str, title: str, target: str, tests: Sequenc
     text = output.decode(errors="replace")
     if process.returncode:
         soak.progress.step(text[-4_000:])
-    found = re.findall(r"(\d+) passed", text)
+    passed = int((re.findall(r"(\d+) passed", text) or ["0"])[-1])
     return Figure(
         name,
         title,
-        [Part(f"{found[-1] if found else 0} tests passed", target, process.returncode == 0)],
+        [Part(f"{passed} tests passed", target, process.returncode == 0 and passed > 0)],
     )
 
 

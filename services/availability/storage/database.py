@@ -90,8 +90,12 @@ class Database:
         # this at hand.
         self._spare: Connection | None = None
         self._spared_until = 0.0
+        # Rises when a connection is lost, and when all of them are closed: one from before is
+        # left to the pool.
+        self._generation = 0
         self._asking = 0
         self._is_down = False
+        self._is_closed = False
         self._unbroken = Unbroken()
 
     async def open(self, *, head: str) -> None:
@@ -118,6 +122,7 @@ class Database:
     async def close(self) -> None:
         """Waits for the statements in flight and disconnects."""
         await self._unbroken.finish(self._seconds)
+        self._is_closed = True
         await self._give_up_spare()
         await self._pool.close()
 
@@ -266,7 +271,7 @@ class Database:
             return spare
         self._asking += 1
         try:
-            return await self._pool.getconn(seconds)
+            connection = await self._pool.getconn(seconds)
         except PoolClosed as error:
             raise StoreUnavailable("the server is stopping") from error
         except PoolTimeout as error:
@@ -275,18 +280,22 @@ class Database:
             raise Overloaded("no connection to the store got free in time") from error
         finally:
             self._asking -= 1
+        connection.generation = self._generation
+        return connection
 
     async def _put_back(self, connection: Connection) -> None:
         now = asyncio.get_running_loop().time()
         is_due = now >= self._spared_until
-        if is_due or self._asking or self._is_down or self._spare is not None or connection.closed:
-            if is_due:
-                self._spared_until = now + _SPARED_SECONDS
+        if is_due:
+            self._spared_until = now + _SPARED_SECONDS
+        is_old = connection.closed or connection.generation != self._generation
+        if is_due or is_old or self._asking or self._is_closed or self._spare is not None:
             await self._pool.putconn(connection)
         else:
             self._spare = connection
 
     async def _give_up_spare(self) -> None:
+        self._generation += 1
         spare, self._spare = self._spare, None
         if spare is not None:
             await self._pool.putconn(spare)

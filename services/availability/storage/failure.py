@@ -23,8 +23,6 @@ class ConnectionLost(Exception):
 
 def is_contention(error: psycopg.Error) -> bool:
     """Tells whether the same statement or transaction may well succeed at once."""
-    if isinstance(error, errors.DivisionByZero):
-        return True  # how a statement tells that a row was written as it waited for its lock
     if isinstance(error, errors.UniqueViolation):
         # Two transactions were the first ones of a day.
         return error.diag.constraint_name == _FIRST_OF_DAY

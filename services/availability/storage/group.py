@@ -8,6 +8,9 @@ from itertools import chain
 from types import MappingProxyType
 from typing import Any, LiteralString, NamedTuple
 
+import psycopg
+from psycopg import errors
+
 from services.availability.app.port import Answered
 from services.availability.domain.claim import FREE, DayKey, DayState, Inventory
 from services.availability.domain.day_bytes import planes_from_bytes
@@ -86,7 +89,8 @@ class Group:
     async def __call__(self, connection: Connection) -> Committed:
         """Runs the transaction: two round trips.
 
-        It is one where days are as they are remembered, or where every claim is refused.
+        It is one where days are as they are remembered, or where every claim is refused; three
+        where days were thought to be known and are not.
 
         Raises:
             psycopg.Error: Nothing was written, unless the connection broke.
@@ -94,10 +98,18 @@ class Group:
         batch = Batch(connection)
         # Once: what comes after a failure is decided by what is locked.
         remembered, self._remembered = self._remembered, None
-        if remembered is not None:
-            committed = await self._as_remembered(batch, remembered)
-            if committed is not None:
-                return committed
+        try:
+            if remembered is not None:
+                committed = await self._as_remembered(batch, remembered)
+                if committed is not None:
+                    return committed
+            return await self._under_locks(batch)
+        except psycopg.Error:
+            if not connection.closed:
+                self._attempted.clear()  # nothing was written, and that is certain
+            raise
+
+    async def _under_locks(self, batch: Batch) -> Committed:
         batch.send("begin")
         if self._is_impatient:
             batch.send(statement.IMPATIENT)
@@ -131,7 +143,7 @@ class Group:
         if len(records.decided) == len(self._claims):
             batch.send("begin")
             keys, named = self._lock_keys(batch)
-            stored = [key for key in self._days if remembered[key].version]
+            stored = {key for key in self._days if remembered[key].version}
             changed = [(key, view.inventory.state(key)) for key in sorted(view.inventory.changed)]
             number = send_rows(
                 batch,
@@ -151,11 +163,15 @@ class Group:
                 },
             )
             batch.send("commit")
-            await batch.run()
-        if not number.rows:
+            try:
+                await batch.run()
+            except errors.DivisionByZero as missed:
+                raise errors.SerializationFailure("a row was written meanwhile") from missed
+        found: int | None = number.rows[0][0] if number.rows else None
+        if found is None:
             self._attempted.clear()  # nothing was written, and that is certain
             return None
-        return Committed(outcomes, changed_days(changed, number.rows[0][0]))
+        return Committed(outcomes, changed_days(changed, found))
 
     async def _lock(self, batch: Batch) -> tuple[dict[tuple[str, str], Answer], View]:
         org = self._organization_id

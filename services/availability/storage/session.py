@@ -17,12 +17,14 @@ class Connection(psycopg.AsyncConnection[tuple[Any, ...]]):
     """A connection, and the names of what batches have prepared on it.
 
     Once it is spoilt, what it has prepared is not known, and nobody may go on with it.
+    ``generation`` tells connections from before a loss from those after it.
     """
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
         self.prepared: set[bytes] = set()
         self.is_spoilt = False
+        self.generation = 0
 
 
 _CONNECT_SECONDS: Final = 2

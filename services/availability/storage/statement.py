@@ -212,6 +212,7 @@ WRITE_WITH_NUMBER: Final[LiteralString] = f"with feed as ({NUMBER_TAKEN}){_WRITE
 # older than that, and have the row in another place, where the update misses it. Should that happen
 # all the same (a store that was restored counts versions anew), a division by zero undoes it all.
 # Locks are taken as by the statements above, in their order: the feed waits for the count of days.
+# A miss has locked rows, and written nothing: its commit waits for no disk.
 WRITE_AS_REMEMBERED: Final[LiteralString] = f"""
 with locked as materialized (
   select d.is_same
@@ -240,9 +241,10 @@ with locked as materialized (
   on conflict (organization_id) do update set number = f.number + 1
   returning number
 ){_WRITE}
-select number / (
-  case when (select count(*) from changed) = json_array_length(%(known)s::json) then 1 else 0 end
-) from feed
+select (
+  select number / case when (select count(*) from changed) = json_array_length(%(known)s::json)
+    then 1 else 0 end from feed
+), case when not exists (select from sure) then set_config('synchronous_commit', 'off', true) end
 """  # noqa: S608  # a LiteralString: no value is put in
 
 CHANGE_CAPACITY: Final[LiteralString] = """

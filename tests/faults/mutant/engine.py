@@ -59,6 +59,16 @@ def believes_what_it_remembers(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(statement, "WRITE_AS_REMEMBERED", believing)
 
 
+def compares_no_versions(patch: pytest.MonkeyPatch) -> None:
+    """Takes a day with the bits that it remembers for the row that it sees."""
+    text = statement.WRITE_AS_REMEMBERED
+    same = text.replace("and days.version = w.version", "").replace(
+        "then 1 else 0", "then 1 else 1"
+    )
+    assert len(text) - len(same) == len("and days.version = w.version")
+    patch.setattr(statement, "WRITE_AS_REMEMBERED", same)
+
+
 def takes_the_feed_number_first(patch: pytest.MonkeyPatch, url: str) -> None:
     """Takes the feed number before any lock, and keeps nobody from taking the next one."""
 

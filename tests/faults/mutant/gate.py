@@ -28,15 +28,24 @@ class Meeting:
         self._arrived += 1
         if self._arrived > 1:
             self._both.set()
+        waiting = asyncio.create_task(self.somebody_waits())
+        waiting.add_done_callback(lambda _: self._both.set())
+        try:
+            await self._both.wait()
+        finally:
+            waiting.cancel()
+
+    async def somebody_waits(self) -> None:
+        """Waits until a transaction waits for a lock."""
         async with await psycopg.AsyncConnection.connect(self.url, autocommit=True) as look:
-            while not self._both.is_set():
+            while True:
                 cursor = await look.execute(
                     "select count(*) from pg_stat_activity"
                     " where datname = current_database() and wait_event_type = 'Lock'"
                 )
                 row = await cursor.fetchone()
                 if row and row[0]:
-                    self._both.set()
+                    return
                 await asyncio.sleep(_LOOK_SECONDS)
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import psycopg
 
 from holdfast.availability.v1 import availability_pb2, booking_pb2
-from tests.contract.availability.world import HOUR, length, stamp
+from tests.contract.availability.world import HOUR, civil, length, stamp
 from tests.faults.history import Answered, Outcome
 from tests.faults.mutant.gate import Gate, Meeting
 from tests.faults.recorder import Recorder, look
@@ -69,6 +69,16 @@ class Story:
         )
         return await self.recorder.call("SetCapacity", request)
 
+    async def read_days(self) -> None:
+        """Makes a server remember the rooms' days."""
+        request = availability_pb2.GetDaysRequest(
+            organization_id=self.scene.organization_id,
+            resource_ids=["room-0"],
+            first_date=civil(NINE.date()),
+            last_date=civil(NINE.date()),
+        )
+        await self.recorder.call("GetDays", request)
+
     async def look(self) -> None:
         """Looks at the outbox."""
         async with await psycopg.AsyncConnection.connect(
@@ -94,6 +104,22 @@ async def asked_again_by_others(story: Story) -> None:
     """Of a day that exists, one hour, by one after the other."""
     await story.book(NINE + 4 * HOUR)
     await story.book(NINE)
+    await story.book(NINE)
+
+
+async def written_again_while_one_waits(story: Story) -> None:
+    """A day that its server remembers is written with the bits that it had, and then committed."""
+    await story.book(NINE + 4 * HOUR)
+    for _ in range(2):  # the servers take turns
+        await story.read_days()
+    organization = [story.scene.organization_id]
+    async with await psycopg.AsyncConnection.connect(story.scene.url) as rival:
+        await rival.execute(
+            "update days set version = version where organization_id = %s", organization
+        )
+        waiting = asyncio.create_task(story.book(NINE))
+        await story.meeting.somebody_waits()
+    await waiting
     await story.book(NINE)
 
 

@@ -39,6 +39,11 @@ MUTANTS: dict[str, tuple[Tell, Break, set[Rule]]] = {
         alone(engine.believes_what_it_remembers),
         {Rule.OVERLAP, Rule.DAY},
     ),
+    "versions not compared": (
+        scenario.written_again_while_one_waits,
+        alone(engine.compares_no_versions),
+        {Rule.OVERLAP},
+    ),
     "unsorted locks": (
         scenario.bundles_meet_crosswise,
         engine.locks_in_any_order,

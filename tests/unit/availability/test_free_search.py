@@ -13,13 +13,13 @@ from services.availability.domain.counter import Planes, reaching
 from services.availability.domain.day_index import DayIndex
 from services.availability.domain.free_search import Frame
 from shared.slots.bitmap import FULL, mask
-from shared.slots.engine import day_slots
 from shared.slots.quantum import QUANTA_PER_DAY, Span, day_number, instant
 from shared.slots.refusal import DurationNotOffered
 from shared.slots.rule import BookingRules, ClosedHours, DurationRange
 from shared.slots.schedule import Schedule, Window
 from shared.slots.slot import Slot
 from shared.slots.zone import zone
+from tests.slot_question import day_slots
 
 MINUTES: Final = timedelta(minutes=1)
 HOURS: Final = timedelta(hours=1)

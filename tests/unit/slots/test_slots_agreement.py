@@ -6,12 +6,14 @@ from itertools import pairwise
 
 import pytest
 
-from shared.slots.engine import check, day_slots, month, open_intervals
+from shared.slots.engine import check
+from shared.slots.opening import open_intervals
 from shared.slots.quantum import day_number, instant
 from shared.slots.refusal import Refusal
 from shared.slots.rule import BookingRules, ClosedHours
 from shared.slots.schedule import Schedule, Window
 from shared.slots.zone import zone
+from tests.slot_question import day_slots, month
 
 ZONES = (
     *("UTC", "Europe/Paris", "Europe/Dublin", "Africa/Cairo", "Africa/Casablanca"),

@@ -4,12 +4,14 @@ from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
-from shared.slots.engine import check, day_slots, offered_starts, open_intervals
+from shared.slots.engine import check
+from shared.slots.opening import open_intervals
 from shared.slots.quantum import instant, number
 from shared.slots.refusal import NotOfferedStart, OutsideSchedule
 from shared.slots.rule import BookingRules, ClosedHours
 from shared.slots.schedule import Schedule, Window
 from shared.slots.zone import zone
+from tests.slot_question import day_slots, offered_starts
 
 MINUTE = timedelta(minutes=1)
 HOUR = timedelta(hours=1)

@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from shared.slots.civil import place, quanta_of_date, stretches
-from shared.slots.engine import open_bitmaps
+from shared.slots.opening import open_bitmaps
 from shared.slots.quantum import day_number
 from shared.slots.schedule import Schedule, Window
 from shared.slots.zone import zone, zone_names

@@ -7,20 +7,14 @@ import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
-from shared.slots.engine import (
-    check,
-    day_slots,
-    days_needed,
-    month,
-    offered_starts,
-    open_bitmaps,
-    open_intervals,
-)
+from shared.slots.engine import check
+from shared.slots.opening import open_bitmaps, open_intervals
 from shared.slots.quantum import QUANTUM, OffGrid, Span, day_number, instant, number
 from shared.slots.refusal import NotOfferedStart, OutsideSchedule, Refusal, TooFar, TooSoon
 from shared.slots.rule import BookingRules
 from shared.slots.schedule import Schedule, Window
 from shared.slots.zone import zone
+from tests.slot_question import day_slots, days_needed, month, offered_starts
 from tests.unit.slots import oracle, sampling
 from tests.unit.slots.sampling import Question, questions
 

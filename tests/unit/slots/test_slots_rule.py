@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from shared.slots.engine import check, day_slots, month
+from shared.slots.engine import check
 from shared.slots.quantum import OffGrid, Span, number
 from shared.slots.refusal import (
     DurationNotOffered,
@@ -19,6 +19,7 @@ from shared.slots.refusal import (
 from shared.slots.rule import MAX_BOOKING, BookingRules, ClosedHours, DurationRange, InvalidRule
 from shared.slots.schedule import Schedule, Window, default_schedule
 from shared.slots.zone import zone
+from tests.slot_question import day_slots, month
 
 MINUTE = timedelta(minutes=1)
 HOUR = timedelta(hours=1)

@@ -10,19 +10,13 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from shared.slots.engine import (
-    check,
-    day_slots,
-    days_needed,
-    month,
-    offered_starts,
-    open_bitmaps,
-    open_intervals,
-)
+from shared.slots.engine import check
+from shared.slots.opening import open_bitmaps, open_intervals
 from shared.slots.quantum import FIRST_DATE, LAST_DATE, DateOutOfRange, day_number, instant
 from shared.slots.rule import MAX_BOOKING, BookingRules
 from shared.slots.schedule import Schedule, Window
 from shared.slots.zone import UnknownZone, tzdata_version, zone, zone_names
+from tests.slot_question import day_slots, days_needed, month, offered_starts
 
 HOUR = timedelta(hours=1)
 DAY = timedelta(days=1)
