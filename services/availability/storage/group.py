@@ -98,6 +98,7 @@ class Group:
         batch = Batch(connection)
         # Once: what comes after a failure is decided by what is locked.
         remembered, self._remembered = self._remembered, None
+        unsure = dict(self._attempted)
         try:
             if remembered is not None:
                 committed = await self._as_remembered(batch, remembered)
@@ -106,7 +107,7 @@ class Group:
             return await self._under_locks(batch)
         except psycopg.Error:
             if not connection.closed:
-                self._attempted.clear()  # nothing was written, and that is certain
+                self._attempted = unsure  # nothing was written this time, and that is certain
             raise
 
     async def _under_locks(self, batch: Batch) -> Committed:

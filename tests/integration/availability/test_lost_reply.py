@@ -9,11 +9,17 @@ from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
 
+import psycopg
+import pytest
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
+from services.availability.app.port import Answered
 from services.availability.bootstrap import migrate
 from services.availability.domain.booking import Note
+from services.availability.domain.ledger_claim import CreateClaim
+from services.availability.domain.refusal import Contended
 from services.availability.storage.database import Database
+from services.availability.storage.group import Committed, Group, lock_number
 from services.availability.storage.migration import HEAD
 from shared.embedded.postgres import EmbeddedPostgres
 from shared.runtime.failure import Overloaded, StoreUnavailable
@@ -119,3 +125,21 @@ async def _book_and_cancel(ledger: Ledger, organization: str, first: int) -> Non
             with suppress(StoreUnavailable, Overloaded):
                 await ledger.cancel(undo, entry.booking_id)
                 break
+
+
+async def test_a_failure_in_between_makes_no_replay_of_what_was_not_heard_of(
+    database: Database, database_url: str, organization: str
+) -> None:
+    request = key(organization)
+    wanted = booking(organization, 0, 4)
+    claim = CreateClaim(request, wanted, Note("ann"), lambda _: b"booked")
+    attempts = Group(organization, [claim], set(), is_impatient=True)
+    await database.run(attempts)  # committed, and let nobody have heard of it
+    with psycopg.connect(database_url) as rival:
+        rival.execute("select pg_advisory_xact_lock(%s)", [lock_number(*request[:3])])
+        with pytest.raises(Contended):
+            await database.run(attempts)
+
+    found = await database.run(attempts)
+
+    assert found == Committed([Answered(b"booked")], (), is_found=True)
