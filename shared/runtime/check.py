@@ -144,9 +144,8 @@ class FieldCheck:
         default: timedelta | None = None,
     ) -> timedelta:
         """A Duration from ``minimum`` to ``maximum``; required unless it has a default."""
-        found = self.optional_length(field, message, name, minimum=minimum, maximum=maximum)
-        if found is not None:
-            return found
+        if message.HasField(name):
+            return self.duration(field, getattr(message, name), minimum=minimum, maximum=maximum)
         if default is None:
             self.fail(field, "is required")
             return minimum
@@ -175,11 +174,10 @@ class FieldCheck:
 
     def date(self, field: str, message: Message, name: str) -> dt.date:
         """A required full civil date, 1970-01-02 to 9998-12-30."""
-        found = self.optional_date(field, message, name)
-        if found is None:
-            self.fail(field, "is required")
-            return FIRST_DATE
-        return found
+        if message.HasField(name):
+            return self.civil_date(field, getattr(message, name))
+        self.fail(field, "is required")
+        return FIRST_DATE
 
     def optional_date(self, field: str, message: Message, name: str) -> dt.date | None:
         """A full civil date, or nothing."""
@@ -189,9 +187,8 @@ class FieldCheck:
 
     def civil_date(self, field: str, value: Any) -> dt.date:
         """The Date ``value`` as a full civil date, 1970-01-02 to 9998-12-30."""
-        try:
-            found = dt.date(value.year, value.month, value.day)
-        except (ValueError, OverflowError):
+        found = _date(value.year, value.month, value.day)
+        if found is None:
             self.fail(field, "is not a date of the calendar")
             return FIRST_DATE
         if not FIRST_DATE <= found <= LAST_DATE:
@@ -240,6 +237,15 @@ class FieldCheck:
             known = ", ".join(name for name, number in names.items() if number)
             self.fail(field, f"must be one of {known}")
         return value
+
+
+@lru_cache(maxsize=4096)
+def _date(year: int, month: int, day: int) -> dt.date | None:
+    """Returns a date; None where the calendar has none."""
+    try:
+        return dt.date(year, month, day)
+    except (ValueError, OverflowError):
+        return None
 
 
 @lru_cache(maxsize=1024)

@@ -16,4 +16,5 @@ class Clock:
 
     def now(self) -> datetime:
         """The present, aware, in UTC."""
-        return datetime.now(UTC) + self._offset
+        present = datetime.now(UTC)
+        return present + self._offset if self._offset else present
