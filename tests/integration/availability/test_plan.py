@@ -311,10 +311,15 @@ class Plans:
         self._connection.execute(sql.SQL("explain ") + self._call(name, parameters))
 
     def explained(self, name: str, parameters: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-        """The nodes of a statement's plan, after it ran and was undone."""
+        """The nodes of a statement's plan, after it ran and was undone.
+
+        The second time: the first one of a session reads the catalogs of PostgreSQL, too.
+        """
         explain = sql.SQL("explain (analyze, buffers, format json) ")
-        with self._connection.transaction(force_rollback=True):
-            row = self._connection.execute(explain + self._call(name, parameters)).fetchone()
+        row: tuple[Any, ...] | None = None
+        for _ in range(2):
+            with self._connection.transaction(force_rollback=True):
+                row = self._connection.execute(explain + self._call(name, parameters)).fetchone()
         assert row is not None
         return list(nodes(row[0][0]["Plan"]))
 
