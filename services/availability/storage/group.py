@@ -11,11 +11,11 @@ from typing import Any, LiteralString, NamedTuple
 import psycopg
 from psycopg import errors
 
-from services.availability.app.port import Answered
+from services.availability.app.port import Answered, Remember, no_memory
 from services.availability.domain.claim import FREE, DayKey, DayState, Inventory
 from services.availability.domain.day_bytes import planes_from_bytes
 from services.availability.domain.day_change import ChangedDay
-from services.availability.domain.ledger_claim import ChangeClaim, Claim, View
+from services.availability.domain.ledger_claim import ChangeClaim, Claim, CreateClaim, View
 from services.availability.domain.request_key import RequestKey
 from services.availability.storage import statement
 from services.availability.storage.batch import Batch, Reply
@@ -60,7 +60,7 @@ class Group:
         claims: Sequence[Claim],
         known: set[str],
         *,
-        remembered: Mapping[DayKey, DayState] | None = None,
+        remember: Remember = no_memory,
         is_impatient: bool = False,
     ) -> None:
         """Begins.
@@ -69,19 +69,21 @@ class Group:
             organization_id: Whose claims.
             claims: To decide, in this order.
             known: Pools that have a capacity row for certain; those that get one are added.
-            remembered: The claims' days as they may still be: for claims that are decided by
-                days alone. They are made sure of before anything is written.
+            remember: Asked for the days of claims that are decided by days alone. They are made
+                sure of before anything is written.
             is_impatient: Whether it waits for no lock: it failed before, and others wait.
         """
         self._organization_id = organization_id
         self._claims = claims
         self._known = known
-        self._remembered = remembered
         self._is_impatient = is_impatient
         self._days = sorted({day for claim in claims for day in claim.days})
         self._stored: Mapping[DayKey, DayState] = {}
         self._pools = sorted({name for claim in claims for name in claim.pools})
         self._resources = sorted({name for claim in claims for name in claim.resources})
+        self._remembered: Mapping[DayKey, DayState] | None = None
+        if not self._pools and all(isinstance(claim, CreateClaim) for claim in claims):
+            self._remembered = remember(organization_id, self._days)
         # By request key, what attempts whose end was not heard of would have answered.
         self._attempted: dict[tuple[str, str], bytes] = {}
         self._is_found = False

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import defaultdict, deque
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextvars import Context
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -26,8 +26,7 @@ from services.availability.app.port import (
     no_memory,
     nothing,
 )
-from services.availability.domain.claim import DayKey, DayState
-from services.availability.domain.ledger_claim import Claim, CreateClaim
+from services.availability.domain.ledger_claim import Claim
 from services.availability.domain.refusal import Contended
 from services.availability.storage.database import Database
 from services.availability.storage.group import (
@@ -225,7 +224,7 @@ class Writer:
             organization_id,
             claims,
             self._pools[organization_id],
-            remembered=None if is_suspect else self._remembered(organization_id, claims),
+            remember=no_memory if is_suspect else self.remember,
             is_impatient=is_suspect,
         )
         try:
@@ -247,14 +246,6 @@ class Writer:
             if isinstance(outcome, Answered) and not outcome.is_replay:
                 waiting.committed()
             _tell(waiting.future, outcome)
-
-    def _remembered(
-        self, organization_id: str, claims: Sequence[Claim]
-    ) -> Mapping[DayKey, DayState] | None:
-        if not all(isinstance(claim, CreateClaim) and not claim.pools for claim in claims):
-            return None  # more than days decides
-        days = {day for claim in claims for day in claim.days}
-        return self.remember(organization_id, days)
 
     async def _run(
         self, organization_id: str, work: Callable[[Connection], Awaitable[Committed]]
