@@ -9,7 +9,6 @@ from typing import Any
 import grpc
 import pytest
 
-from services.availability.storage.batch import Batch
 from tests.contract.availability.engine import (
     HALF_DAY,
     MONDAY,
@@ -27,6 +26,7 @@ from tests.contract.availability.engine import (
 )
 from tests.contract.availability.world import HOUR, Caller, FakeCatalog, length, read_refusal
 from tests.integration.availability.database import rows
+from tests.integration.availability.entry import round_trips
 
 
 @pytest.fixture
@@ -169,14 +169,7 @@ async def test_changes_of_one_booking_at_once_are_told_one_after_the_other(
 async def test_whoever_looked_first_books_in_one_round_trip(
     crowd: Caller, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    trips: list[None] = []
-    real = Batch.run
-
-    async def run(self: Batch) -> None:
-        trips.append(None)
-        await real(self)
-
-    monkeypatch.setattr(Batch, "run", run)
+    trips = round_trips(monkeypatch)
     wanted = items("studio-a", "studio-b")
 
     async def made(hour: int) -> int:

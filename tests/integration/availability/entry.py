@@ -6,6 +6,8 @@ import uuid
 from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
+import pytest
+
 from services.availability.app.port import Noted, Remember, no_memory
 from services.availability.app.verify import Verify
 from services.availability.domain.booking import (
@@ -20,6 +22,7 @@ from services.availability.domain.claim import FREE, DayKey, DayState
 from services.availability.domain.day_change import ChangedDay
 from services.availability.domain.ledger_claim import Change
 from services.availability.domain.request_key import RequestKey
+from services.availability.storage.batch import Batch
 from services.availability.storage.database import Database
 from services.availability.storage.inventory import PostgresInventory
 from services.availability.storage.ledger import PostgresLedger
@@ -119,6 +122,19 @@ class Ledger(PostgresLedger):
     async def cancel(self, request: RequestKey, booking_id: str) -> bytes:
         """Cancels one."""
         return await self.change(request.organization_id, request, booking_id, cancelled)
+
+
+def round_trips(patch: pytest.MonkeyPatch) -> list[None]:
+    """Returns what grows with each round trip of a ledger's transactions from now on."""
+    made: list[None] = []
+    real = Batch.run
+
+    async def run(self: Batch) -> None:
+        made.append(None)
+        await real(self)
+
+    patch.setattr(Batch, "run", run)
+    return made
 
 
 async def violations(database: Database, organization_id: str) -> int:

@@ -12,7 +12,6 @@ import pytest
 from services.availability.domain.booking import BookingItem
 from services.availability.domain.claim import FREE, DayKey, DayState
 from services.availability.domain.refusal import IdTaken, SlotUnavailable
-from services.availability.storage.batch import Batch
 from services.availability.storage.database import Database
 from shared.runtime.failure import RequestIdReused
 from shared.slots.quantum import QUANTA_PER_DAY
@@ -23,6 +22,7 @@ from tests.integration.availability.entry import (
     Memory,
     booking,
     key,
+    round_trips,
     violations,
 )
 
@@ -42,16 +42,7 @@ def ledger(database: Database, memory: Memory) -> Ledger:
 
 @pytest.fixture
 def trips(monkeypatch: pytest.MonkeyPatch) -> list[None]:
-    """Grows with each round trip of a ledger's transactions."""
-    made: list[None] = []
-    real = Batch.run
-
-    async def run(self: Batch) -> None:
-        made.append(None)
-        await real(self)
-
-    monkeypatch.setattr(Batch, "run", run)
-    return made
+    return round_trips(monkeypatch)
 
 
 def busy(url: str, organization: str) -> dict[tuple[str, int], str]:
