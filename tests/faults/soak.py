@@ -280,6 +280,7 @@ _SOAKS: dict[str, Callable[[Soak], Coroutine[Any, Any, Figure]]] = {
     "F4": _remembered,
     "slow": watch.unread,
     "storm": watch.storm,
+    "redis": watch.slow_store,
 }
 
 

@@ -91,6 +91,18 @@ async def ann(market: Market) -> AsyncIterator[CountingClient]:
         yield client
 
 
+@asynccontextmanager
+async def informed(client: CountingClient) -> AsyncIterator[CountingClient]:
+    """Lets a client hear the catalog before its views ask, however long that takes.
+
+    One that hears it later asks again, and its first picture is stale.
+    """
+    async with client.live.live_catalog() as catalog:
+        assert catalog is not None
+        await until(lambda: not catalog.is_stale and catalog.state.state is not None)
+        yield client
+
+
 def day_of(client: CountingClient, length: timedelta = HOUR) -> DayView:
     return client.day_view("studio-a", "session", DAY, length)
 
@@ -198,7 +210,7 @@ async def test_changed_hours_and_rules_are_asked_for_at_once(
 async def test_a_change_that_touches_no_start_asks_nothing(
     market: Market, ann: CountingClient
 ) -> None:
-    async with day_of(ann) as day:
+    async with informed(ann), day_of(ann) as day:
         pictures = aiter(day)
         await soon(anext(pictures))
         asked = len(ann.made)
@@ -235,7 +247,8 @@ async def test_views_outlive_the_catalog_and_learn_what_they_missed(
     running = await server.__aenter__()
     async with (
         opened(catalog, running.address, serve_presence, serve_availability) as market,
-        market.client() as ann,
+        market.client() as client,
+        informed(client) as ann,
         day_of(ann) as day,
         week_of(ann) as week,
     ):

@@ -1,4 +1,4 @@
-"""Full doses of C7 and C8, and of the fault table's rows about watchers."""
+"""Full doses of C7 and C8, and of the fault table's rows about watchers and a slow Redis."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
+from tests.faults import redis_stage
 from tests.faults.watch import flood, proof
 from tests.faults.watch.violation import report
 from tests.load.measure import percentile
@@ -27,6 +28,9 @@ _MOST_GROWTH: Final = 0.2
 _MOST_BYTES: Final = 50_000_000
 _STORM: Final = 2_000
 _STORM_SECONDS: Final = 3.0
+_SLOW_ROUNDS: Final = 20
+_SLOW_TURNS: Final = 25
+_SLOWER_SECONDS: Final = 0.06
 
 
 async def held(soak: Soak) -> Figure:
@@ -133,6 +137,31 @@ async def storm(soak: Soak) -> Figure:
             )
         ],
         remarks=[f"half of them after {percentile(found, 50):.1f} s; up to 0.5 s are their own"],
+    )
+
+
+async def slow_store(soak: Soak) -> Figure:
+    """Bookings wait for a slow Redis for the time of a check, and no longer."""
+    rounds = soak.full(_SLOW_ROUNDS)
+    soak.progress.step(f"slow Redis: {rounds} rounds")
+    found = await redis_stage.slowed(
+        soak.url, soak.folder / "redis", rounds=rounds, turns=_SLOW_TURNS
+    )
+    usual, slow = (percentile(side, 99) for side in (found.usual, found.slow))
+    return Figure(
+        "redis",
+        f"{len(found.slow):,} bookings beside a Redis that answers late",
+        [
+            Part(
+                f"p99 {milliseconds(slow - usual)} more",
+                f"<= {milliseconds(_SLOWER_SECONDS)}",
+                slow - usual <= _SLOWER_SECONDS and found.checks["timeout"] >= rounds,
+            )
+        ],
+        remarks=[
+            f"p99 {milliseconds(usual)} usually, {milliseconds(slow)} beside it; checks: "
+            + ", ".join(f"{word} {count}" for word, count in found.checks.most_common())
+        ],
     )
 
 
