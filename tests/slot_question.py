@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 
 from shared.slots.bitmap import quanta
 from shared.slots.engine import FreeStarts, planned
+from shared.slots.plan import Plan
 from shared.slots.rule import BookingRules
 from shared.slots.schedule import Schedule
 from shared.slots.slot import Slot
@@ -40,7 +41,7 @@ def day_slots(
     ``busy`` has the taken quanta by UTC day number; a missing day is free.
     """
     found = planned(schedule, rules, day, day, duration, viewer_zone)
-    return FreeStarts(found, found.free(busy, now)).slots()
+    return FreeStarts(found, found.free(_of_days(found, busy), now)).slots()
 
 
 def month(
@@ -54,7 +55,8 @@ def month(
     viewer_zone: ZoneInfo | None = None,
 ) -> list[bool]:
     """Whether ``day_slots`` has a slot, for each local date, first to last inclusive."""
-    return planned(schedule, rules, first, last, duration, viewer_zone).has_free(busy, now)
+    found = planned(schedule, rules, first, last, duration, viewer_zone)
+    return found.has_free(_of_days(found, busy), now)
 
 
 def days_needed(
@@ -67,3 +69,7 @@ def days_needed(
 ) -> range:
     """The UTC day numbers whose bitmaps ``day_slots`` or ``month`` read; may be empty."""
     return planned(schedule, rules, first, last, duration, viewer_zone).days
+
+
+def _of_days(plan: Plan, busy: Mapping[int, int]) -> list[int]:
+    return [busy.get(day, 0) for day in plan.days]

@@ -1,6 +1,6 @@
 """Everything a query over local dates needs that depends neither on inventory nor on time."""
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from functools import lru_cache
@@ -27,28 +27,27 @@ class Plan:
 
     rules: BookingRules
     days: range  # UTC day numbers whose bitmaps are read
+    everything: int  # every quantum of ``days``
     base: int  # the first quantum of ``days``
     before: int
     occupied: int  # length of an occupancy in quanta
     candidates: int
     dates: tuple[tuple[int, int], ...]  # (shift, bits): the candidates of each date, moved down
 
-    def free(self, busy: Mapping[int, int], now: datetime) -> int:
+    def free(self, busy: Sequence[int], now: datetime) -> int:
         """Returns the candidates that are free and within notice and horizon.
 
         Args:
-            busy: Bitmap of taken quanta by UTC day number; a missing day is free.
+            busy: Bitmap of taken quanta of each of ``days``.
             now: The clock's reading.
         """
         found = self.candidates
-        taken = 0
-        for index, day in enumerate(self.days):
-            bits = busy.get(day)
-            if bits:
-                taken |= bits << (index * QUANTA_PER_DAY)
+        taken = shift = 0
+        for bits in busy:
+            taken |= bits << shift
+            shift += QUANTA_PER_DAY
         if taken:
-            everything = (1 << (len(self.days) * QUANTA_PER_DAY)) - 1
-            found &= starts_of_runs(everything ^ taken, self.occupied)
+            found &= starts_of_runs(self.everything ^ taken, self.occupied)
         # Notice and horizon may be ages away: only shifts within the plan are made.
         earliest, latest = self.rules.start_bounds(now)
         early = earliest - self.before - self.base
@@ -60,7 +59,7 @@ class Plan:
                 found &= (1 << max(within, 0)) - 1
         return found
 
-    def has_free(self, busy: Mapping[int, int], now: datetime) -> list[bool]:
+    def has_free(self, busy: Sequence[int], now: datetime) -> list[bool]:
         """Tells for each date whether ``free`` has a start of it."""
         found = self.free(busy, now)
         return [found >> shift & bits != 0 for shift, bits in self.dates]
@@ -132,6 +131,7 @@ def _plan(
     return Plan(
         rules=rules,
         days=days,
+        everything=(1 << (len(days) * QUANTA_PER_DAY)) - 1,
         base=base,
         before=before,
         occupied=occupied,

@@ -20,7 +20,7 @@ from services.availability.app.hold_gate import HoldGate
 from services.availability.app.port import Answered, DayReader, Ledger, OnCommit, nothing
 from services.availability.bootstrap import holds_of
 from services.availability.domain.booking import Booking, Note
-from services.availability.domain.claim import DayState
+from services.availability.domain.claim import FREE, DayState
 from services.availability.domain.request_key import RequestKey
 from services.availability.rpc import booking_codec, codec
 from services.availability.rpc.errors import ERRORS
@@ -109,10 +109,10 @@ def day_slots_of(settings: AvailabilitySettings, catalog: Catalog, days: Days) -
         rules = offering.schedule, offering.rules
         plan = planned(*rules, query.first, query.last, query.duration, zone)
         organization_id, resource_id, _ = query.name
-        states = await days.of_resource(organization_id, resource_id, plan.days)
-        busy = {day: state.busy for day, state in states.items()}
-        found = FreeStarts(plan, plan.free(busy, clock.now()))
-        return codec.day_slots_response(DaySlots(found, zone, [*states.items()]), resource_id)
+        stored = await days.of_resource(organization_id, resource_id, plan.days)
+        states = [stored.get(day, FREE) for day in plan.days]
+        found = FreeStarts(plan, plan.free([state.busy for state in states], clock.now()))
+        return codec.day_slots_response(DaySlots(found, zone, states), resource_id)
 
     handler: Any = grpc.unary_unary_rpc_method_handler(
         get_day_slots, availability_pb2.GetDaySlotsRequest.FromString

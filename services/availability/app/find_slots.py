@@ -20,7 +20,7 @@ from shared.slots.slot import Slot
 
 
 class DaySlots(NamedTuple):
-    """Free starts of one date, and the days they were computed from.
+    """Free starts of one date, and the states of the plan's days that they were computed from.
 
     ``starts`` is None where nothing is offered at all. ``units`` has how many units are free for
     each of them; None where that is one for all.
@@ -28,7 +28,7 @@ class DaySlots(NamedTuple):
 
     starts: FreeStarts | None
     zone: ZoneInfo
-    days: Sequence[tuple[int, DayState]]
+    states: Sequence[DayState]
     units: Sequence[int] | None = None
 
 
@@ -58,9 +58,8 @@ class FindSlots:
         stock = await self._read(offering, query, zone)
         plan = stock.plan
         found = FreeStarts(plan, plan.free(stock.busy(query.units), self._clock.now()))
-        versions = [(day, stock.states.get(day, FREE)) for day in plan.days]
         units = stock.free(found.slots()) if offering.pool else None
-        return DaySlots(found, zone, versions, units)
+        return DaySlots(found, zone, stock.states, units)
 
     async def of_dates(self, query: SlotQuery) -> tuple[Sequence[bool], ZoneInfo]:
         """Tells for each of the query's dates whether ``of_day`` would find a start.
@@ -94,7 +93,7 @@ class FindSlots:
             capacity = found[resource_id]
         for item in own:
             states = _without(states, item, capacity)
-        return _Stock(plan, states, capacity)
+        return _Stock(plan, [states.get(day, FREE) for day in plan.days], capacity)
 
     async def _own(self, query: SlotQuery) -> Sequence[BookingItem]:
         """Returns what the booking that is to be moved takes of the resource."""
@@ -105,25 +104,22 @@ class FindSlots:
 
 
 class _Stock(NamedTuple):
-    """What is left of a resource on the days of a plan."""
+    """What is left of a resource on each of the days of a plan."""
 
     plan: Plan
-    states: Mapping[int, DayState]
+    states: Sequence[DayState]
     capacity: int
 
-    def busy(self, units: int) -> Mapping[int, int]:
+    def busy(self, units: int) -> Sequence[int]:
         """Returns the quanta of each day at which too few units are left."""
         if units == 1:
-            return {day: state.busy for day, state in self.states.items()}
-        return {
-            day: short(self.states.get(day, FREE), self.capacity, units) for day in self.plan.days
-        }
+            return [state.busy for state in self.states]
+        return [short(state, self.capacity, units) for state in self.states]
 
     def free(self, slots: Sequence[Slot]) -> list[int]:
         """Returns how many units are free throughout each slot."""
-        return [
-            units_free(Span(slot.first, slot.stop), self.states, self.capacity) for slot in slots
-        ]
+        states = dict(zip(self.plan.days, self.states, strict=True))
+        return [units_free(Span(slot.first, slot.stop), states, self.capacity) for slot in slots]
 
 
 def _without(

@@ -21,7 +21,7 @@ from services.availability.domain.counter import MOST_UNITS, counts
 from services.availability.domain.day_bytes import to_bytes
 from services.availability.domain.offering import OfferingName, SlotQuery
 from services.availability.domain.refusal import OffGrid
-from shared.runtime.check import FieldCheck
+from shared.runtime.check import FieldCheck, is_identifier
 from shared.runtime.failure import InvalidFields, Violation
 from shared.runtime.wire import bytes_field, integer_field
 from shared.slots import quantum
@@ -74,15 +74,17 @@ def day_slots_query(request: pb.GetDaySlotsRequest) -> SlotQuery:
 
 def day_slots_response(found: DaySlots, resource_id: str) -> bytes:
     """Encodes GetDaySlots: to bytes, since its slots are encoded already."""
-    name = bytes_field(pb.DayVersion.RESOURCE_ID_FIELD_NUMBER, resource_id.encode())
-    parts = [_zone_field(found.zone.key)]
-    parts += [_day_version(name, day, state.version) for day, state in found.days]
-    starts, units_free = found.starts, found.units
+    starts, zone_read, states, units_free = found
+    parts = [_zone_field(zone_read.key)]
     if starts is None:
-        pass
-    elif units_free is None:
-        plan, bits = starts
-        parts += compress(_slots(plan), bits_from(bits, _lowest(plan)))
+        return parts[0]
+    plan, bits = starts
+    frame = _frame(plan)
+    name = bytes_field(pb.DayVersion.RESOURCE_ID_FIELD_NUMBER, resource_id.encode())
+    for civil, state in zip(frame.dates, states, strict=True):
+        parts.append(_day_version(name + civil, state.version))
+    if units_free is None:
+        parts += compress(frame.slots, bits_from(bits, frame.lowest))
     else:
         slots = zip(starts.slots(), units_free, strict=True)
         parts += [_slot(*slot, free) for slot, free in slots]
@@ -252,20 +254,27 @@ def set_date(message: Any, day: date) -> None:
     message.year, message.month, message.day = day.year, day.month, day.day
 
 
+class _Frame(NamedTuple):
+    """What the answers of a plan are made of, encoded.
+
+    ``slots`` has each slot at its bit above the ``lowest``, and nothing at the others; ``dates``
+    has those of the plan's days.
+    """
+
+    lowest: int
+    slots: Sequence[bytes]
+    dates: Sequence[bytes]
+
+
 # Making and encoding messages would be most of what an answer costs. A plan has few starts, and
 # all resources of one event type share it.
 @lru_cache(maxsize=4_096)
-def _slots(plan: Plan) -> Sequence[bytes]:
-    """Returns the encoded slots of a plan, each at its bit above the lowest; others are empty."""
-    lowest = _lowest(plan)
-    found = [b""] * max(plan.candidates.bit_length() - lowest, 0)
+def _frame(plan: Plan) -> _Frame:
+    lowest = max((plan.candidates & -plan.candidates).bit_length() - 1, 0)
+    slots = [b""] * max(plan.candidates.bit_length() - lowest, 0)
     for slot in FreeStarts(plan, plan.candidates).slots():
-        found[slot.first - plan.base - lowest] = _slot(*slot, 1)
-    return found
-
-
-def _lowest(plan: Plan) -> int:
-    return max((plan.candidates & -plan.candidates).bit_length() - 1, 0)
+        slots[slot.first - plan.base - lowest] = _slot(*slot, 1)
+    return _Frame(lowest, slots, [_date_field(day) for day in plan.days])
 
 
 def _slot(quantum: int, first: int, stop: int, free: int) -> bytes:
@@ -278,14 +287,12 @@ def _slot(quantum: int, first: int, stop: int, free: int) -> bytes:
     return bytes_field(pb.GetDaySlotsResponse.SLOTS_FIELD_NUMBER, slot.SerializeToString())
 
 
-def _day_version(name: bytes, day: int, version: int) -> bytes:
-    number = integer_field(pb.DayVersion.VERSION_FIELD_NUMBER, version) if version else b""
-    return bytes_field(
-        pb.GetDaySlotsResponse.DAY_VERSIONS_FIELD_NUMBER, name + _date_field(day) + number
-    )
+def _day_version(day: bytes, version: int) -> bytes:
+    if version:
+        day += integer_field(pb.DayVersion.VERSION_FIELD_NUMBER, version)
+    return bytes_field(pb.GetDaySlotsResponse.DAY_VERSIONS_FIELD_NUMBER, day)
 
 
-@lru_cache(maxsize=4_096)
 def _date_field(day: int) -> bytes:
     message = pb.DayVersion()
     set_date(message.date, day_date(day))
@@ -298,11 +305,21 @@ def _zone_field(key: str) -> bytes:
 
 
 def _offering_name(check: FieldCheck, request: Any) -> OfferingName:
-    return OfferingName(
-        check.identifier("organization_id", request.organization_id),
-        check.identifier("resource_id", request.resource_id),
-        check.identifier("event_type_id", request.event_type_id),
-    )
+    found = _known_name(request.organization_id, request.resource_id, request.event_type_id)
+    if found is None:
+        found = OfferingName(
+            check.identifier("organization_id", request.organization_id),
+            check.identifier("resource_id", request.resource_id),
+            check.identifier("event_type_id", request.event_type_id),
+        )
+    return found
+
+
+@lru_cache(maxsize=16_384)
+def _known_name(organization_id: str, resource_id: str, event_type_id: str) -> OfferingName | None:
+    """Returns the name, or None where one of its ids is none."""
+    found = OfferingName(organization_id, resource_id, event_type_id)
+    return found if all(map(is_identifier, found)) else None
 
 
 def _duration(check: FieldCheck, request: Any) -> timedelta:
