@@ -34,6 +34,7 @@ from services.availability.domain.booking import Booking
 from services.availability.domain.day_change import ChangedDay
 from services.availability.rpc import booking_codec, inventory_codec
 from services.availability.rpc.booking_servicer import BookingServicer
+from services.availability.rpc.day_slots import DaySlotAnswers
 from services.availability.rpc.errors import ERRORS
 from services.availability.rpc.servicer import AvailabilityServicer
 from services.availability.settings import AvailabilitySettings
@@ -72,6 +73,7 @@ _WRITES: Final = frozenset(
         "RebuildDay",
     }
 )
+_UNDECODED: Final = frozenset({"GetDaySlots"})
 # Connections beside those for calls.
 _FOLLOWING: Final = 1
 _TELLING: Final = 3
@@ -131,9 +133,14 @@ async def wired(settings: AvailabilitySettings) -> AsyncIterator[Service]:
             stack.push_async_callback(doorbell.close)
             tasks += [doorbell.keep_ringing(), doorbell.keep_listening(*_heard(feed, events))]
         gate = HoldGate(presence, feed)
-        parts = _Parts(settings, database, catalog, feed, indexes, events, gate, ledger)
+        slots = FindSlots(catalog, feed, PostgresBookings(database), settings.clock())
+        answers = DaySlotAnswers(slots, most_bytes=settings.answer_bytes())
+        parts = _Parts(
+            settings, database, catalog, feed, indexes, events, gate, ledger, slots, answers
+        )
+        counted = [*metrics.collectors, answers]
         async with running(*tasks):
-            yield Service(NAME, _servicers(parts), ERRORS, _WRITES, metrics.collectors)
+            yield Service(NAME, _servicers(parts), ERRORS, _WRITES, counted, _UNDECODED)
 
 
 def holds_of(settings: AvailabilitySettings, metrics: HoldMetrics) -> Presence | NoPresence:
@@ -167,6 +174,8 @@ class _Parts(NamedTuple):
     events: EventFeed
     gate: HoldGate
     ledger: Ledger
+    slots: FindSlots
+    answers: DaySlotAnswers
 
 
 async def _opened(
@@ -205,10 +214,11 @@ def _servicers(parts: _Parts) -> list[Servicer]:
 
 
 def _availability(parts: _Parts) -> AvailabilityServicer:
-    settings, database, catalog, feed, indexes, _, _, ledger = parts
+    settings, database, catalog, feed, indexes, _, _, ledger, slots, answers = parts
     clock = settings.clock()
     return AvailabilityServicer(
-        find_slots=FindSlots(catalog, feed, PostgresBookings(database), clock),
+        day_slots=answers,
+        find_slots=slots,
         check_inventory=CheckInventory(catalog, feed),
         read_days=ReadDays(catalog, feed),
         watch_days=WatchDays(catalog, feed),
@@ -220,7 +230,7 @@ def _availability(parts: _Parts) -> AvailabilityServicer:
 
 
 def _booking(parts: _Parts) -> BookingServicer:
-    settings, database, catalog, _, _, events, gate, ledger = parts
+    settings, database, catalog, _, _, events, gate, ledger, _, _ = parts
     clock, tokens = settings.clock(), settings.management_tokens()
     bookings, history = PostgresBookings(database), PostgresHistory(database)
     allowed = settings.administration

@@ -85,6 +85,11 @@ class AvailabilitySettings(ServerSettings):
     day_entries: int = Field(
         default=200_000, ge=1, description="days in memory at most, watched ones aside"
     )
+    answer_megabytes: float = Field(
+        default=96.0,
+        ge=0,
+        description="memory for answers of GetDaySlots, about, given again while they are right",
+    )
 
     def day_terms(self) -> DayFeedTerms:
         """How days are kept in memory."""
@@ -93,6 +98,10 @@ class AvailabilitySettings(ServerSettings):
             idle=timedelta(seconds=self.day_idle_seconds),
             most=self.day_entries,
         )
+
+    def answer_bytes(self) -> int:
+        """How much memory answers of GetDaySlots may take."""
+        return int(self.answer_megabytes * 1_000_000)
 
     def management_tokens(self) -> ManagementTokens:
         """Makes and checks management tokens."""

@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import grpc
 from google.protobuf.message import DecodeError
@@ -20,6 +20,8 @@ from shared.runtime.status import DETAILS_KEY, ErrorTable, code_and_reason, stat
 REQUEST_ID_KEY = "x-request-id"
 
 Context = grpc.aio.ServicerContext[Any, Any]
+
+MessageT = TypeVar("MessageT")
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9_.-]{1,128}\Z")
 _OURS = frozenset({grpc.StatusCode.INTERNAL, grpc.StatusCode.UNAVAILABLE})
@@ -101,7 +103,23 @@ def require_decoded(request: object) -> None:
         InvalidFields: It could not be read.
     """
     if isinstance(request, Undecodable):
-        raise InvalidFields([Violation("request", "is not a message of this method")])
+        raise _undecodable()
+
+
+def decoded(decode: Callable[[bytes], MessageT], raw: bytes) -> MessageT:
+    """Reads a request that came as bytes.
+
+    Raises:
+        InvalidFields: It cannot be read.
+    """
+    try:
+        return decode(raw)
+    except DecodeError:
+        raise _undecodable() from None
+
+
+def _undecodable() -> InvalidFields:
+    return InvalidFields([Violation("request", "is not a message of this method")])
 
 
 class RequestId:

@@ -56,6 +56,8 @@ class Service:
         errors: The service's total table of failures.
         writes: Short names of the methods that change something.
         metrics: What the service itself counts, for Prometheus.
+        undecoded: Short names of the unary methods that take a request's bytes, and decode it if
+            they need to.
     """
 
     name: str
@@ -63,6 +65,7 @@ class Service:
     errors: ErrorTable
     writes: frozenset[str]
     metrics: Sequence[Collector] = ()
+    undecoded: frozenset[str] = frozenset()
 
 
 Wiring = Callable[[SettingsT], AbstractAsyncContextManager[Service]]
@@ -163,6 +166,7 @@ def _refuse_exposed_listeners(settings: ServerSettings) -> None:
 def _calls(settings: ServerSettings, service: Service, metrics: CallMetrics) -> Calls:
     return Calls(
         writes=service.writes,
+        undecoded=service.undecoded,
         errors=service.errors,
         bounds=Bounds(
             reads=settings.max_concurrent_reads,

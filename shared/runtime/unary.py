@@ -33,6 +33,7 @@ class Calls:
 
     Args:
         writes: Short names of the methods that change something.
+        undecoded: Short names of the methods that take a request's bytes.
         errors: The service's table.
         bounds: Limits.
         metrics: Where calls are counted.
@@ -42,11 +43,13 @@ class Calls:
         self,
         *,
         writes: frozenset[str],
+        undecoded: frozenset[str] = frozenset(),
         errors: ErrorTable,
         bounds: Bounds,
         metrics: CallMetrics,
     ) -> None:
         self._writes = writes
+        self._undecoded = undecoded
         self._errors = errors
         self._bounds = bounds
         self._metrics = metrics
@@ -111,6 +114,6 @@ class Calls:
 
         return grpc.unary_unary_rpc_method_handler(
             call,
-            request_deserializer=decoder(decode),
+            request_deserializer=None if name in self._undecoded else decoder(decode),
             response_serializer=encoded,
         )

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import date, timedelta
 from functools import lru_cache
 from typing import Final
 from zoneinfo import ZoneInfo
@@ -11,7 +11,7 @@ from shared.slots.bitmap import starts_of_runs
 from shared.slots.offer import starts_by_date
 from shared.slots.quantum import QUANTA_PER_DAY, supported_day
 from shared.slots.refusal import DurationNotOffered
-from shared.slots.rule import BookingRules
+from shared.slots.rule import BookingRules, StartBounds
 from shared.slots.schedule import Schedule
 
 MAX_DATES: Final = 93
@@ -25,7 +25,6 @@ class Plan:
     booking begins ``before`` quanta later.
     """
 
-    rules: BookingRules
     days: range  # UTC day numbers whose bitmaps are read
     everything: int  # every quantum of ``days``
     base: int  # the first quantum of ``days``
@@ -34,12 +33,12 @@ class Plan:
     candidates: int
     dates: tuple[tuple[int, int], ...]  # (shift, bits): the candidates of each date, moved down
 
-    def free(self, busy: Sequence[int], now: datetime) -> int:
+    def free(self, busy: Sequence[int], bounds: StartBounds) -> int:
         """Returns the candidates that are free and within notice and horizon.
 
         Args:
             busy: Bitmap of taken quanta of each of ``days``.
-            now: The clock's reading.
+            bounds: What the rules let start now.
         """
         found = self.candidates
         taken = shift = 0
@@ -49,7 +48,7 @@ class Plan:
         if taken:
             found &= starts_of_runs(self.everything ^ taken, self.occupied)
         # Notice and horizon may be ages away: only shifts within the plan are made.
-        earliest, latest = self.rules.start_bounds(now)
+        earliest, latest = bounds
         early = earliest - self.before - self.base
         if early > 0:
             found = found >> early << early
@@ -59,9 +58,9 @@ class Plan:
                 found &= (1 << max(within, 0)) - 1
         return found
 
-    def has_free(self, busy: Sequence[int], now: datetime) -> list[bool]:
+    def has_free(self, busy: Sequence[int], bounds: StartBounds) -> list[bool]:
         """Tells for each date whether ``free`` has a start of it."""
-        found = self.free(busy, now)
+        found = self.free(busy, bounds)
         return [found >> shift & bits != 0 for shift, bits in self.dates]
 
 
@@ -129,7 +128,6 @@ def _plan(
         days = range(first // QUANTA_PER_DAY, -(-stop // QUANTA_PER_DAY))
     base = days.start * QUANTA_PER_DAY
     return Plan(
-        rules=rules,
         days=days,
         everything=(1 << (len(days) * QUANTA_PER_DAY)) - 1,
         base=base,

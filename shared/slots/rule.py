@@ -29,6 +29,10 @@ class InvalidRule(ValueError):
         self.field = field
 
 
+StartBounds = tuple[int, int | None]
+"""The first and the last quantum that may start, inclusive; None: any later one."""
+
+
 @dataclass(frozen=True, slots=True)
 class DurationRange:
     """Every length minimum + k * step up to and including ``maximum``.
@@ -134,8 +138,8 @@ class BookingRules:
         first = number(start)
         return Span(first - self.quanta_before, first + self.quanta_from(duration))
 
-    def start_bounds(self, now: datetime) -> tuple[int, int | None]:
-        """Returns the first and the last quantum that notice and horizon let start, inclusive."""
+    def start_bounds(self, now: datetime) -> StartBounds:
+        """Returns what notice and horizon let start."""
         present = microseconds(now)
         earliest = -(-(present + self._notice) // _QUANTUM_MICROSECONDS)
         if self._horizon is None:

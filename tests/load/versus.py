@@ -8,7 +8,7 @@ from typing import Final
 from tests.load.bench import BOOKED_DAYS, READ_DAYS, Bench
 from tests.load.booking import require_right_inventory
 from tests.load.closed_loop import Caller
-from tests.load.day_slots import COLD_AT_ONCE, METHOD, read_days, requests_of
+from tests.load.day_slots import COLD_AT_ONCE, METHOD, ask_all, read_days, requests_of
 from tests.load.orders import CREATE
 from tests.load.pairs import Pairs
 from tests.load.report import Figure, Part
@@ -30,9 +30,9 @@ def measure(bench: Bench) -> Figure:
     questions = requests_of(bench.world, READ_DAYS)
 
     async def work() -> Figure:
-        bench.progress.step("F3: reading every day once, and looking into the baseline's answers")
-        for days in (range(READ_DAYS), BOOKED_DAYS):
-            await read_days(server, bench.world, days)
+        bench.progress.step("F3: asking every question once, and looking into answers")
+        await read_days(server, bench.world, BOOKED_DAYS)
+        await ask_all(server, questions)
         for each in (server, rival.server):
             caller = await Caller.to(each.target, METHOD)
             try:

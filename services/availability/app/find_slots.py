@@ -16,20 +16,42 @@ from shared.slots.engine import FreeStarts, planned
 from shared.slots.plan import Plan
 from shared.slots.quantum import Span
 from shared.slots.refusal import DurationNotOffered
+from shared.slots.rule import StartBounds
 from shared.slots.slot import Slot
 
 
-class DaySlots(NamedTuple):
-    """Free starts of one date, and the states of the plan's days that they were computed from.
+class Basis(NamedTuple):
+    """All that the free starts of a date follow from, beside the question.
 
-    ``starts`` is None where nothing is offered at all. ``units`` has how many units are free for
-    each of them; None where that is one for all.
+    Attributes:
+        offering: What may be booked when.
+        days: UTC day numbers.
+        states: What is taken of the resource on each of them.
+        bounds: What notice and horizon let start.
+    """
+
+    offering: Offering
+    days: range
+    states: Sequence[DayState]
+    bounds: StartBounds
+
+
+class DaySlots(NamedTuple):
+    """Free starts of one date.
+
+    Attributes:
+        starts: None where nothing is offered at all.
+        zone: In which the date was read.
+        states: What is taken of the resource on each of the plan's days.
+        units: How many units are free for each of them; None where that is one for all.
+        basis: What they follow from; None where that is more.
     """
 
     starts: FreeStarts | None
     zone: ZoneInfo
     states: Sequence[DayState]
     units: Sequence[int] | None = None
+    basis: Basis | None = None
 
 
 class FindSlots:
@@ -56,10 +78,29 @@ class FindSlots:
         if not offering.is_active:
             return DaySlots(None, zone, ())
         stock = await self._read(offering, query, zone)
-        plan = stock.plan
-        found = FreeStarts(plan, plan.free(stock.busy(query.units), self._clock.now()))
-        units = stock.free(found.slots()) if offering.pool else None
-        return DaySlots(found, zone, stock.states, units)
+        plan, states, _ = stock
+        bounds = offering.rules.start_bounds(self._clock.now())
+        found = FreeStarts(plan, plan.free(stock.busy(query.units), bounds))
+        if offering.pool:
+            return DaySlots(found, zone, states, stock.free(found.slots()))
+        basis = None if query.moving else Basis(offering, plan.days, states, bounds)
+        return DaySlots(found, zone, states, basis=basis)
+
+    async def is_still(self, basis: Basis) -> bool:
+        """Tells whether what follows from a basis follows from the present, too.
+
+        Raises:
+            NotFound: The resource or the event type is unknown or deleted.
+        """
+        offering, days, states, bounds = basis
+        name = offering.name
+        found = await self._offerings.offering(name)
+        if found is not offering and found != offering:
+            return False
+        if offering.rules.start_bounds(self._clock.now()) != bounds:
+            return False
+        known = await self._days.of_resource(name.organization_id, name.resource_id, days)
+        return [known.get(day, FREE) for day in days] == states
 
     async def of_dates(self, query: SlotQuery) -> tuple[Sequence[bool], ZoneInfo]:
         """Tells for each of the query's dates whether ``of_day`` would find a start.
@@ -74,7 +115,8 @@ class FindSlots:
         if not offering.is_active:
             return [False] * ((query.last - query.first).days + 1), zone
         stock = await self._read(offering, query, zone)
-        return stock.plan.has_free(stock.busy(query.units), self._clock.now()), zone
+        bounds = offering.rules.start_bounds(self._clock.now())
+        return stock.plan.has_free(stock.busy(query.units), bounds), zone
 
     async def _read(self, offering: Offering, query: SlotQuery, zone: ZoneInfo) -> _Stock:
         offering.require_link()

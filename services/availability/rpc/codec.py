@@ -74,7 +74,7 @@ def day_slots_query(request: pb.GetDaySlotsRequest) -> SlotQuery:
 
 def day_slots_response(found: DaySlots, resource_id: str) -> bytes:
     """Encodes GetDaySlots: to bytes, since its slots are encoded already."""
-    starts, zone_read, states, units_free = found
+    starts, zone_read, states, units_free, _ = found
     parts = [_zone_field(zone_read.key)]
     if starts is None:
         return parts[0]

@@ -15,6 +15,7 @@ from services.availability.app.verify import Verify
 from services.availability.app.watch_days import WatchDays
 from services.availability.domain.day_change import DayChange
 from services.availability.rpc import codec, find_codec, inventory_codec, watch
+from services.availability.rpc.day_slots import DaySlotAnswers
 from shared.runtime.call import Context
 from shared.runtime.mailbox import Mailbox
 from shared.runtime.watch import serve_watch
@@ -24,6 +25,7 @@ from shared.runtime.watch import serve_watch
 class AvailabilityServicer(availability_pb2_grpc.AvailabilityServiceServicer):
     """The contract of reads over the use cases."""
 
+    day_slots: DaySlotAnswers
     find_slots: FindSlots
     check_inventory: CheckInventory
     read_days: ReadDays
@@ -33,12 +35,11 @@ class AvailabilityServicer(availability_pb2_grpc.AvailabilityServiceServicer):
     rebuild: RebuildDay
     verify: Verify
 
-    async def GetDaySlots(  # type: ignore[override]  # encoded already
-        self, request: availability_pb2.GetDaySlotsRequest, context: Context
+    async def GetDaySlots(  # type: ignore[override]  # not decoded, and encoded already
+        self, request: bytes, context: Context
     ) -> bytes:
         """Free starts of one local date."""
-        found = await self.find_slots.of_day(codec.day_slots_query(request))
-        return codec.day_slots_response(found, request.resource_id)
+        return await self.day_slots(request)
 
     async def GetMonthAvailability(
         self, request: availability_pb2.GetMonthAvailabilityRequest, context: Context

@@ -175,7 +175,11 @@ async def clean(caller: Caller) -> None:
 
 @asynccontextmanager
 async def timed(
-    url: str, catalog_address: str, organization_id: str | None = None, present: datetime = NOW
+    url: str,
+    catalog_address: str,
+    organization_id: str | None = None,
+    present: datetime = NOW,
+    **changes: Any,
 ) -> AsyncIterator[tuple[Caller, ManualClock]]:
     """A server of the test's own, and the clock that all of it reads."""
     clock = ManualClock(present)
@@ -184,9 +188,9 @@ async def timed(
         def clock(self) -> Clock:
             return clock
 
-    settings = MovedSettings(postgres_url=url, catalog_address=catalog_address, throwaway_data=True)
+    given = {"postgres_url": url, "catalog_address": catalog_address, "throwaway_data": True}
     async with (
-        started(settings, wired) as server,
+        started(MovedSettings.model_validate(given | changes), wired) as server,
         grpc.aio.insecure_channel(server.address) as channel,
     ):
         yield Caller(channel, organization_id, address=server.address), clock

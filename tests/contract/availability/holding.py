@@ -180,16 +180,24 @@ def free_port() -> int:
 
 async def counts(metrics_port: int, name: str) -> dict[str, float]:
     """What a counter says, by outcome; those never counted are left out."""
+    return {
+        sample.labels["outcome"]: sample.value
+        for sample in await _samples(metrics_port)
+        if sample.name == f"{name}_total" and sample.value
+    }
 
+
+async def gauge(metrics_port: int, name: str) -> float:
+    """What a gauge without labels says."""
+    (found,) = [each.value for each in await _samples(metrics_port) if each.name == name]
+    return float(found)
+
+
+async def _samples(metrics_port: int) -> list[Any]:
     def read() -> str:
         with urllib.request.urlopen(f"http://127.0.0.1:{metrics_port}/metrics") as answer:
             text: str = answer.read().decode()
             return text
 
     text = await asyncio.to_thread(read)
-    return {
-        sample.labels["outcome"]: sample.value
-        for family in text_string_to_metric_families(text)
-        for sample in family.samples
-        if sample.name == f"{name}_total" and sample.value
-    }
+    return [sample for family in text_string_to_metric_families(text) for sample in family.samples]
