@@ -41,7 +41,9 @@ def day_slots(
     ``busy`` has the taken quanta by UTC day number; a missing day is free.
     """
     found = planned(schedule, rules, day, day, duration, viewer_zone)
-    return FreeStarts(found, found.free(_of_days(found, busy), rules.start_bounds(now))).slots()
+    return FreeStarts(
+        found, found.free(_of_days(found, busy), found.startable(rules.start_bounds(now)))
+    ).slots()
 
 
 def month(
@@ -56,7 +58,7 @@ def month(
 ) -> list[bool]:
     """Whether ``day_slots`` has a slot, for each local date, first to last inclusive."""
     found = planned(schedule, rules, first, last, duration, viewer_zone)
-    return found.has_free(_of_days(found, busy), rules.start_bounds(now))
+    return found.has_free(_of_days(found, busy), found.startable(rules.start_bounds(now)))
 
 
 def days_needed(

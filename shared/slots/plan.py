@@ -33,21 +33,10 @@ class Plan:
     candidates: int
     dates: tuple[tuple[int, int], ...]  # (shift, bits): the candidates of each date, moved down
 
-    def free(self, busy: Sequence[int], bounds: StartBounds) -> int:
-        """Returns the candidates that are free and within notice and horizon.
-
-        Args:
-            busy: Bitmap of taken quanta of each of ``days``.
-            bounds: What the rules let start now.
-        """
+    def startable(self, bounds: StartBounds) -> int:
+        """Returns the candidates that notice and horizon let start."""
         found = self.candidates
-        taken = shift = 0
-        for bits in busy:
-            taken |= bits << shift
-            shift += QUANTA_PER_DAY
-        if taken:
-            found &= starts_of_runs(self.everything ^ taken, self.occupied)
-        # Notice and horizon may be ages away: only shifts within the plan are made.
+        # Both may be ages away: only shifts within the plan are made.
         earliest, latest = bounds
         early = earliest - self.before - self.base
         if early > 0:
@@ -58,9 +47,24 @@ class Plan:
                 found &= (1 << max(within, 0)) - 1
         return found
 
-    def has_free(self, busy: Sequence[int], bounds: StartBounds) -> list[bool]:
+    def free(self, busy: Sequence[int], startable: int) -> int:
+        """Returns the candidates, out of those that may start, that are free.
+
+        Args:
+            busy: Bitmap of taken quanta of each of ``days``.
+            startable: The candidates that may start.
+        """
+        taken = shift = 0
+        for bits in busy:
+            taken |= bits << shift
+            shift += QUANTA_PER_DAY
+        if not taken:
+            return startable
+        return startable & starts_of_runs(self.everything ^ taken, self.occupied)
+
+    def has_free(self, busy: Sequence[int], startable: int) -> list[bool]:
         """Tells for each date whether ``free`` has a start of it."""
-        found = self.free(busy, bounds)
+        found = self.free(busy, startable)
         return [found >> shift & bits != 0 for shift, bits in self.dates]
 
 

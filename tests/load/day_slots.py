@@ -37,10 +37,9 @@ COLD_AT_ONCE: Final = 8
 
 
 def measure(bench: Bench) -> Figure:
-    """Measures it: the same questions over and over, as at a peak they are.
+    """Measures it: the same questions over and over, as those of a page that many look at.
 
-    Each of them is asked many times before notice and horizon let its answer be another, which is
-    every quarter hour. What answers cost that nobody asked for before is told beside it.
+    What answers cost that nobody asked for before is told beside it.
 
     Raises:
         CallFailed: A call did, or an answer was wrong.

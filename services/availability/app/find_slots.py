@@ -16,7 +16,6 @@ from shared.slots.engine import FreeStarts, planned
 from shared.slots.plan import Plan
 from shared.slots.quantum import Span
 from shared.slots.refusal import DurationNotOffered
-from shared.slots.rule import StartBounds
 from shared.slots.slot import Slot
 
 
@@ -25,15 +24,15 @@ class Basis(NamedTuple):
 
     Attributes:
         offering: What may be booked when.
-        days: UTC day numbers.
-        states: What is taken of the resource on each of them.
-        bounds: What notice and horizon let start.
+        plan: The starts that follow from that.
+        states: What is taken of the resource on each of the plan's days.
+        startable: Which of the starts notice and horizon allow, as bits of the plan.
     """
 
     offering: Offering
-    days: range
+    plan: Plan
     states: Sequence[DayState]
-    bounds: StartBounds
+    startable: int
 
 
 class DaySlots(NamedTuple):
@@ -79,11 +78,11 @@ class FindSlots:
             return DaySlots(None, zone, ())
         stock = await self._read(offering, query, zone)
         plan, states, _ = stock
-        bounds = offering.rules.start_bounds(self._clock.now())
-        found = FreeStarts(plan, plan.free(stock.busy(query.units), bounds))
+        startable = self._startable(offering, plan)
+        found = FreeStarts(plan, plan.free(stock.busy(query.units), startable))
         if offering.pool:
             return DaySlots(found, zone, states, stock.free(found.slots()))
-        basis = None if query.moving else Basis(offering, plan.days, states, bounds)
+        basis = None if query.moving else Basis(offering, plan, states, startable)
         return DaySlots(found, zone, states, basis=basis)
 
     async def is_still(self, basis: Basis) -> bool:
@@ -92,15 +91,15 @@ class FindSlots:
         Raises:
             NotFound: The resource or the event type is unknown or deleted.
         """
-        offering, days, states, bounds = basis
+        offering, plan, states, startable = basis
         name = offering.name
         found = await self._offerings.offering(name)
         if found is not offering and found != offering:
             return False
-        if offering.rules.start_bounds(self._clock.now()) != bounds:
+        if self._startable(offering, plan) != startable:
             return False
-        known = await self._days.of_resource(name.organization_id, name.resource_id, days)
-        return [known.get(day, FREE) for day in days] == states
+        known = await self._days.of_resource(name.organization_id, name.resource_id, plan.days)
+        return [known.get(day, FREE) for day in plan.days] == states
 
     async def of_dates(self, query: SlotQuery) -> tuple[Sequence[bool], ZoneInfo]:
         """Tells for each of the query's dates whether ``of_day`` would find a start.
@@ -115,8 +114,11 @@ class FindSlots:
         if not offering.is_active:
             return [False] * ((query.last - query.first).days + 1), zone
         stock = await self._read(offering, query, zone)
-        bounds = offering.rules.start_bounds(self._clock.now())
-        return stock.plan.has_free(stock.busy(query.units), bounds), zone
+        startable = self._startable(offering, stock.plan)
+        return stock.plan.has_free(stock.busy(query.units), startable), zone
+
+    def _startable(self, offering: Offering, plan: Plan) -> int:
+        return plan.startable(offering.rules.start_bounds(self._clock.now()))
 
     async def _read(self, offering: Offering, query: SlotQuery, zone: ZoneInfo) -> _Stock:
         offering.require_link()

@@ -24,7 +24,7 @@ class DaySlotAnswers(Collector):
     """Answers GetDaySlots. Belongs to one event loop.
 
     An answer is given again to the same question, byte for byte, while all that it follows from is
-    as it was: the offering, the versions of its days, and what notice and horizon let start. That
+    as it was: the offering, the states of its days, and which starts notice and horizon allow. That
     is looked at every time, so an answer out of memory is as new as one that is computed.
 
     holdfast_day_slot_answers_total by outcome (``remembered``, ``computed``) and
@@ -36,8 +36,7 @@ class DaySlotAnswers(Collector):
 
         Args:
             find: Computes answers.
-            most_bytes: Of memory; those computed longest ago are forgotten first. As time goes
-                on, what is asked for is computed anew every quarter hour.
+            most_bytes: Of memory; those computed longest ago are forgotten first.
         """
         self._find = find
         self._most_bytes = most_bytes

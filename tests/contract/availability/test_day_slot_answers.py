@@ -185,6 +185,16 @@ async def test_time_takes_starts_away_and_brings_them(desk: Desk) -> None:
     assert {day: await desk.starts(day) for day in (TODAY, tomorrow)} == before
 
 
+async def test_time_that_changes_no_start_leaves_the_answer_in_memory(desk: Desk) -> None:
+    desk.offer(minimum_notice=length(HOUR), horizon=length(timedelta(days=30)))
+    before = await desk.starts()
+
+    desk.clock.advance(3 * HOUR)
+
+    assert await desk.starts() == before
+    assert await desk.remembered() == 1
+
+
 async def test_another_viewer_length_or_number_of_units_is_another_question(desk: Desk) -> None:
     desk.offer(duration_options=[length(HOUR), length(2 * HOUR)])
     await desk.starts()
