@@ -41,9 +41,7 @@ def day_slots(
     ``busy`` has the taken quanta by UTC day number; a missing day is free.
     """
     found = planned(schedule, rules, day, day, duration, viewer_zone)
-    return FreeStarts(
-        found, found.free(_of_days(found, busy), found.startable(rules.start_bounds(now)))
-    ).slots()
+    return FreeStarts(found, found.free(_of_days(found, busy), now)).slots()
 
 
 def month(
@@ -58,7 +56,7 @@ def month(
 ) -> list[bool]:
     """Whether ``day_slots`` has a slot, for each local date, first to last inclusive."""
     found = planned(schedule, rules, first, last, duration, viewer_zone)
-    return found.has_free(_of_days(found, busy), found.startable(rules.start_bounds(now)))
+    return found.has_free(_of_days(found, busy), now)
 
 
 def days_needed(

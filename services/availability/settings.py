@@ -86,9 +86,11 @@ class AvailabilitySettings(ServerSettings):
         default=200_000, ge=1, description="days in memory at most, watched ones aside"
     )
     answer_megabytes: float = Field(
-        default=96.0,
+        default=128.0,
         ge=0,
-        description="memory for answers of GetDaySlots, about, given again while they are right",
+        le=1_000_000,
+        description="memory, about, for answers of GetDaySlots, so that the same ones are not"
+        " encoded again",
     )
 
     def day_terms(self) -> DayFeedTerms:

@@ -61,7 +61,7 @@ class FieldCheck:
         """A required id: [A-Za-z0-9][A-Za-z0-9_.-]{0,127}."""
         if not value:
             self.fail(field, "is required")
-        elif not is_identifier(value):
+        elif not _IDENTIFIER.match(value):
             self.fail(
                 field, "must be 1 to 128 of A-Z a-z 0-9 _ . - and begin with one of A-Z a-z 0-9"
             )
@@ -237,11 +237,6 @@ class FieldCheck:
             known = ", ".join(name for name, number in names.items() if number)
             self.fail(field, f"must be one of {known}")
         return value
-
-
-def is_identifier(value: str) -> bool:
-    """Tells whether a text is an id: [A-Za-z0-9][A-Za-z0-9_.-]{0,127}."""
-    return _IDENTIFIER.match(value) is not None
 
 
 @lru_cache(maxsize=4096)

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from functools import lru_cache
 from typing import Final
 from zoneinfo import ZoneInfo
@@ -11,7 +11,7 @@ from shared.slots.bitmap import starts_of_runs
 from shared.slots.offer import starts_by_date
 from shared.slots.quantum import QUANTA_PER_DAY, supported_day
 from shared.slots.refusal import DurationNotOffered
-from shared.slots.rule import BookingRules, StartBounds
+from shared.slots.rule import BookingRules
 from shared.slots.schedule import Schedule
 
 MAX_DATES: Final = 93
@@ -25,6 +25,7 @@ class Plan:
     booking begins ``before`` quanta later.
     """
 
+    rules: BookingRules
     days: range  # UTC day numbers whose bitmaps are read
     everything: int  # every quantum of ``days``
     base: int  # the first quantum of ``days``
@@ -33,11 +34,22 @@ class Plan:
     candidates: int
     dates: tuple[tuple[int, int], ...]  # (shift, bits): the candidates of each date, moved down
 
-    def startable(self, bounds: StartBounds) -> int:
-        """Returns the candidates that notice and horizon let start."""
+    def free(self, busy: Sequence[int], now: datetime) -> int:
+        """Returns the candidates that are free and within notice and horizon.
+
+        Args:
+            busy: Bitmap of taken quanta of each of ``days``.
+            now: The clock's reading.
+        """
         found = self.candidates
-        # Both may be ages away: only shifts within the plan are made.
-        earliest, latest = bounds
+        taken = shift = 0
+        for bits in busy:
+            taken |= bits << shift
+            shift += QUANTA_PER_DAY
+        if taken:
+            found &= starts_of_runs(self.everything ^ taken, self.occupied)
+        # Notice and horizon may be ages away: only shifts within the plan are made.
+        earliest, latest = self.rules.start_bounds(now)
         early = earliest - self.before - self.base
         if early > 0:
             found = found >> early << early
@@ -47,24 +59,9 @@ class Plan:
                 found &= (1 << max(within, 0)) - 1
         return found
 
-    def free(self, busy: Sequence[int], startable: int) -> int:
-        """Returns the candidates, out of those that may start, that are free.
-
-        Args:
-            busy: Bitmap of taken quanta of each of ``days``.
-            startable: The candidates that may start.
-        """
-        taken = shift = 0
-        for bits in busy:
-            taken |= bits << shift
-            shift += QUANTA_PER_DAY
-        if not taken:
-            return startable
-        return startable & starts_of_runs(self.everything ^ taken, self.occupied)
-
-    def has_free(self, busy: Sequence[int], startable: int) -> list[bool]:
+    def has_free(self, busy: Sequence[int], now: datetime) -> list[bool]:
         """Tells for each date whether ``free`` has a start of it."""
-        found = self.free(busy, startable)
+        found = self.free(busy, now)
         return [found >> shift & bits != 0 for shift, bits in self.dates]
 
 
@@ -132,6 +129,7 @@ def _plan(
         days = range(first // QUANTA_PER_DAY, -(-stop // QUANTA_PER_DAY))
     base = days.start * QUANTA_PER_DAY
     return Plan(
+        rules=rules,
         days=days,
         everything=(1 << (len(days) * QUANTA_PER_DAY)) - 1,
         base=base,

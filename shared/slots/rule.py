@@ -29,10 +29,6 @@ class InvalidRule(ValueError):
         self.field = field
 
 
-StartBounds = tuple[int, int | None]
-"""The first and the last quantum that may start, inclusive; None: any later one."""
-
-
 @dataclass(frozen=True, slots=True)
 class DurationRange:
     """Every length minimum + k * step up to and including ``maximum``.
@@ -138,8 +134,8 @@ class BookingRules:
         first = number(start)
         return Span(first - self.quanta_before, first + self.quanta_from(duration))
 
-    def start_bounds(self, now: datetime) -> StartBounds:
-        """Returns what notice and horizon let start."""
+    def start_bounds(self, now: datetime) -> tuple[int, int | None]:
+        """Returns the first and the last quantum that notice and horizon let start, inclusive."""
         present = microseconds(now)
         earliest = -(-(present + self._notice) // _QUANTUM_MICROSECONDS)
         if self._horizon is None:

@@ -111,8 +111,7 @@ def day_slots_of(settings: AvailabilitySettings, catalog: Catalog, days: Days) -
         organization_id, resource_id, _ = query.name
         stored = await days.of_resource(organization_id, resource_id, plan.days)
         states = [stored.get(day, FREE) for day in plan.days]
-        startable = plan.startable(offering.rules.start_bounds(clock.now()))
-        found = FreeStarts(plan, plan.free([state.busy for state in states], startable))
+        found = FreeStarts(plan, plan.free([state.busy for state in states], clock.now()))
         return codec.day_slots_response(DaySlots(found, zone, states), resource_id)
 
     handler: Any = grpc.unary_unary_rpc_method_handler(

@@ -18,7 +18,7 @@ from shared.client.value import to_duration
 from tests.load import day_slots, history
 from tests.load.bench import READ_DAYS, Bench
 from tests.load.closed_loop import Caller, Request
-from tests.load.day_slots import COLD_AT_ONCE, civil, read_days
+from tests.load.day_slots import COLD_AT_ONCE, civil
 from tests.load.http2 import CallFailed, Method, framed
 from tests.load.measure import Spread, interleaved, ratios
 from tests.load.pairs import Pairs
@@ -56,8 +56,8 @@ def measure(bench: Bench) -> Figure:
     days = day_slots.requests_of(bench.world, READ_DAYS)
 
     async def work() -> Figure:
-        bench.progress.step("F5: reading every day once, so that all are in memory")
-        await read_days(server, bench.world)
+        bench.progress.step("F5: asking every question once, so that all is in memory")
+        await day_slots.ask_all(server, days)
         lone = await _lone(bench, server, months, days)
         following, following_days = cycle(months), cycle(days)
         own = bench.own_side(_METHOD, server, lambda: following)

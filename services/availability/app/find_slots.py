@@ -19,22 +19,6 @@ from shared.slots.refusal import DurationNotOffered
 from shared.slots.slot import Slot
 
 
-class Basis(NamedTuple):
-    """All that the free starts of a date follow from, beside the question.
-
-    Attributes:
-        offering: What may be booked when.
-        plan: The starts that follow from that.
-        states: What is taken of the resource on each of the plan's days.
-        startable: Which of the starts notice and horizon allow, as bits of the plan.
-    """
-
-    offering: Offering
-    plan: Plan
-    states: Sequence[DayState]
-    startable: int
-
-
 class DaySlots(NamedTuple):
     """Free starts of one date.
 
@@ -43,14 +27,12 @@ class DaySlots(NamedTuple):
         zone: In which the date was read.
         states: What is taken of the resource on each of the plan's days.
         units: How many units are free for each of them; None where that is one for all.
-        basis: What they follow from; None where that is more.
     """
 
     starts: FreeStarts | None
     zone: ZoneInfo
     states: Sequence[DayState]
     units: Sequence[int] | None = None
-    basis: Basis | None = None
 
 
 class FindSlots:
@@ -77,29 +59,10 @@ class FindSlots:
         if not offering.is_active:
             return DaySlots(None, zone, ())
         stock = await self._read(offering, query, zone)
-        plan, states, _ = stock
-        startable = self._startable(offering, plan)
-        found = FreeStarts(plan, plan.free(stock.busy(query.units), startable))
-        if offering.pool:
-            return DaySlots(found, zone, states, stock.free(found.slots()))
-        basis = None if query.moving else Basis(offering, plan, states, startable)
-        return DaySlots(found, zone, states, basis=basis)
-
-    async def is_still(self, basis: Basis) -> bool:
-        """Tells whether what follows from a basis follows from the present, too.
-
-        Raises:
-            NotFound: The resource or the event type is unknown or deleted.
-        """
-        offering, plan, states, startable = basis
-        name = offering.name
-        found = await self._offerings.offering(name)
-        if found is not offering and found != offering:
-            return False
-        if self._startable(offering, plan) != startable:
-            return False
-        known = await self._days.of_resource(name.organization_id, name.resource_id, plan.days)
-        return [known.get(day, FREE) for day in plan.days] == states
+        plan = stock.plan
+        found = FreeStarts(plan, plan.free(stock.busy(query.units), self._clock.now()))
+        units = stock.free(found.slots()) if offering.pool else None
+        return DaySlots(found, zone, stock.states, units)
 
     async def of_dates(self, query: SlotQuery) -> tuple[Sequence[bool], ZoneInfo]:
         """Tells for each of the query's dates whether ``of_day`` would find a start.
@@ -114,11 +77,7 @@ class FindSlots:
         if not offering.is_active:
             return [False] * ((query.last - query.first).days + 1), zone
         stock = await self._read(offering, query, zone)
-        startable = self._startable(offering, stock.plan)
-        return stock.plan.has_free(stock.busy(query.units), startable), zone
-
-    def _startable(self, offering: Offering, plan: Plan) -> int:
-        return plan.startable(offering.rules.start_bounds(self._clock.now()))
+        return stock.plan.has_free(stock.busy(query.units), self._clock.now()), zone
 
     async def _read(self, offering: Offering, query: SlotQuery, zone: ZoneInfo) -> _Stock:
         offering.require_link()

@@ -21,7 +21,7 @@ from services.availability.domain.counter import MOST_UNITS, counts
 from services.availability.domain.day_bytes import to_bytes
 from services.availability.domain.offering import OfferingName, SlotQuery
 from services.availability.domain.refusal import OffGrid
-from shared.runtime.check import FieldCheck, is_identifier
+from shared.runtime.check import FieldCheck
 from shared.runtime.failure import InvalidFields, Violation
 from shared.runtime.wire import bytes_field, integer_field
 from shared.slots import quantum
@@ -74,7 +74,7 @@ def day_slots_query(request: pb.GetDaySlotsRequest) -> SlotQuery:
 
 def day_slots_response(found: DaySlots, resource_id: str) -> bytes:
     """Encodes GetDaySlots: to bytes, since its slots are encoded already."""
-    starts, zone_read, states, units_free, _ = found
+    starts, zone_read, states, units_free = found
     parts = [_zone_field(zone_read.key)]
     if starts is None:
         return parts[0]
@@ -287,10 +287,10 @@ def _slot(quantum: int, first: int, stop: int, free: int) -> bytes:
     return bytes_field(pb.GetDaySlotsResponse.SLOTS_FIELD_NUMBER, slot.SerializeToString())
 
 
-def _day_version(day: bytes, version: int) -> bytes:
+def _day_version(key: bytes, version: int) -> bytes:
     if version:
-        day += integer_field(pb.DayVersion.VERSION_FIELD_NUMBER, version)
-    return bytes_field(pb.GetDaySlotsResponse.DAY_VERSIONS_FIELD_NUMBER, day)
+        key += integer_field(pb.DayVersion.VERSION_FIELD_NUMBER, version)
+    return bytes_field(pb.GetDaySlotsResponse.DAY_VERSIONS_FIELD_NUMBER, key)
 
 
 def _date_field(day: int) -> bytes:
@@ -305,21 +305,11 @@ def _zone_field(key: str) -> bytes:
 
 
 def _offering_name(check: FieldCheck, request: Any) -> OfferingName:
-    found = _known_name(request.organization_id, request.resource_id, request.event_type_id)
-    if found is None:
-        found = OfferingName(
-            check.identifier("organization_id", request.organization_id),
-            check.identifier("resource_id", request.resource_id),
-            check.identifier("event_type_id", request.event_type_id),
-        )
-    return found
-
-
-@lru_cache(maxsize=16_384)
-def _known_name(organization_id: str, resource_id: str, event_type_id: str) -> OfferingName | None:
-    """Returns the name, or None where one of its ids is none."""
-    found = OfferingName(organization_id, resource_id, event_type_id)
-    return found if all(map(is_identifier, found)) else None
+    return OfferingName(
+        check.identifier("organization_id", request.organization_id),
+        check.identifier("resource_id", request.resource_id),
+        check.identifier("event_type_id", request.event_type_id),
+    )
 
 
 def _duration(check: FieldCheck, request: Any) -> timedelta:

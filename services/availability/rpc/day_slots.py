@@ -1,33 +1,74 @@
-"""GetDaySlots, whose answers are remembered: who looks at a day asks what others asked before."""
+"""GetDaySlots, whose words are remembered: who looks at a day asks what others asked before."""
 
 from __future__ import annotations
 
+import sys
 from collections import OrderedDict
-from collections.abc import Iterator
-from typing import Final
+from collections.abc import Iterator, Sequence
+from typing import Final, NamedTuple
+from zoneinfo import ZoneInfo
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from holdfast.availability.v1 import availability_pb2 as pb
-from services.availability.app.find_slots import Basis, FindSlots
+from services.availability.app.find_slots import DaySlots, FindSlots
+from services.availability.domain.offering import OfferingName, SlotQuery
 from services.availability.rpc import codec
 from shared.runtime.call import decoded
+from shared.slots.plan import Plan
 
 # What is kept of an answer beside its bytes and those of its question, about.
-_BESIDE_BYTES: Final = 500
-# Longer than any question that names nothing unknown.
+_BESIDE_BYTES: Final = 700
+# Longer than any question of this contract.
 _LONGEST_QUESTION: Final = 1_024
+
+
+class Answer(NamedTuple):
+    """A question, decoded, and its last answer: all that its bytes are made of, and these.
+
+    Attributes:
+        query: The question.
+        plan: As in what was found, as the others.
+        bits: The starts.
+        zone: In which the date was read.
+        versions: Of the plan's days.
+        units: Free units of each start; None where that is one for all.
+        encoded: The answer's bytes.
+    """
+
+    query: SlotQuery
+    plan: Plan
+    bits: int
+    zone: ZoneInfo
+    versions: Sequence[int]
+    units: Sequence[int] | None
+    encoded: bytes
+
+    def says(self, found: DaySlots) -> bool:
+        """Tells whether its bytes are those of what was found.
+
+        Plans of other rules, dates and zones are other objects, whatever they hold.
+        """
+        starts, zone, states, units = found
+        return (
+            starts is not None
+            and starts.plan is self.plan
+            and starts.bits == self.bits
+            and zone is self.zone
+            and [state.version for state in states] == self.versions
+            and units == self.units
+        )
 
 
 class DaySlotAnswers(Collector):
     """Answers GetDaySlots. Belongs to one event loop.
 
-    An answer is given again to the same question, byte for byte, while all that it follows from is
-    as it was: the offering, the states of its days, and which starts notice and horizon allow. That
-    is looked at every time, so an answer out of memory is as new as one that is computed.
+    Every answer is computed. But a question that was asked before, byte for byte, is not decoded
+    again, and an answer that comes out as the last one did is not encoded again: that is most of
+    what a question costs that is answered from memory.
 
-    holdfast_day_slot_answers_total by outcome (``remembered``, ``computed``) and
+    holdfast_day_slot_answers_total by outcome (``remembered``, ``encoded``) and
     holdfast_day_slot_answer_bytes, for Prometheus.
     """
 
@@ -36,15 +77,14 @@ class DaySlotAnswers(Collector):
 
         Args:
             find: Computes answers.
-            most_bytes: Of memory; those computed longest ago are forgotten first.
+            most_bytes: Of memory; questions asked longest ago are forgotten first.
         """
         self._find = find
         self._most_bytes = most_bytes
         self._bytes = 0
-        # By the request: the answer, and what it follows from.
-        self._answers: OrderedDict[bytes, tuple[bytes, Basis]] = OrderedDict()
+        self._answers: OrderedDict[bytes, Answer] = OrderedDict()
         self._remembered = 0
-        self._computed = 0
+        self._encoded = 0
 
     async def __call__(self, raw: bytes) -> bytes:
         """Answers a request.
@@ -56,37 +96,42 @@ class DaySlotAnswers(Collector):
             DurationNotOffered: This length is not offered.
         """
         known = self._answers.get(raw)
-        if known is not None and await self._find.is_still(known[1]):
+        if known is None:
+            query = _decoded(raw)
+        else:
+            query = known.query
+            self._answers.move_to_end(raw)
+        found = await self._find.of_day(query)
+        if known is not None and known.says(found):
             self._remembered += 1
-            return known[0]
-        self._computed += 1
-        request = decoded(pb.GetDaySlotsRequest.FromString, raw)
-        found = await self._find.of_day(codec.day_slots_query(request))
-        encoded = codec.day_slots_response(found, request.resource_id)
-        if found.basis is not None and len(raw) <= _LONGEST_QUESTION:
-            self._remember(raw, encoded, found.basis)
+            return known.encoded
+        encoded = codec.day_slots_response(found, query.name.resource_id)
+        self._encoded += 1
+        if found.starts is not None and len(raw) <= _LONGEST_QUESTION:
+            versions = [state.version for state in found.states]
+            made = Answer(query, *found.starts, found.zone, versions, found.units, encoded)
+            self._remember(raw, made)
         return encoded
 
-    def _remember(self, raw: bytes, encoded: bytes, basis: Basis) -> None:
+    def _remember(self, raw: bytes, answer: Answer) -> None:
         answers = self._answers
         before = answers.pop(raw, None)
         if before is not None:
-            self._bytes -= _size(raw, before[0])
-        answers[raw] = encoded, basis
-        self._bytes += _size(raw, encoded)
+            self._bytes -= _size(raw, before)
+        answers[raw] = answer
+        self._bytes += _size(raw, answer)
         while self._bytes > self._most_bytes:
-            oldest, (forgotten, _) = answers.popitem(last=False)
-            self._bytes -= _size(oldest, forgotten)
+            self._bytes -= _size(*answers.popitem(last=False))
 
     def collect(self) -> Iterator[Metric]:
         """Tells the counts, from whichever thread."""
         answers = CounterMetricFamily(
             "holdfast_day_slot_answers",
-            "Answers of GetDaySlots, by whether they were remembered.",
+            "Answers of GetDaySlots, by whether they were encoded or so remembered.",
             labels=["outcome"],
         )
         answers.add_metric(["remembered"], self._remembered)
-        answers.add_metric(["computed"], self._computed)
+        answers.add_metric(["encoded"], self._encoded)
         yield answers
         yield GaugeMetricFamily(
             "holdfast_day_slot_answer_bytes",
@@ -95,5 +140,11 @@ class DaySlotAnswers(Collector):
         )
 
 
-def _size(raw: bytes, encoded: bytes) -> int:
-    return len(raw) + len(encoded) + _BESIDE_BYTES
+def _decoded(raw: bytes) -> SlotQuery:
+    query = codec.day_slots_query(decoded(pb.GetDaySlotsRequest.FromString, raw))
+    # Many questions are of the same few names.
+    return query._replace(name=OfferingName(*map(sys.intern, query.name)))
+
+
+def _size(raw: bytes, answer: Answer) -> int:
+    return len(raw) + len(answer.encoded) + _BESIDE_BYTES
