@@ -16,6 +16,7 @@ from services.availability.app.find_slots import DaySlots, FindSlots
 from services.availability.domain.offering import OfferingName, SlotQuery
 from services.availability.rpc import codec
 from shared.runtime.call import decoded
+from shared.slots.engine import FreeStarts
 from shared.slots.plan import Plan
 
 # What is kept of an answer beside its bytes and those of its question, about.
@@ -81,6 +82,7 @@ class DaySlotAnswers(Collector):
         """
         self._find = find
         self._most_bytes = most_bytes
+        self._longest = min(_LONGEST_QUESTION, most_bytes)
         self._bytes = 0
         self._answers: OrderedDict[bytes, Answer] = OrderedDict()
         self._remembered = 0
@@ -97,7 +99,7 @@ class DaySlotAnswers(Collector):
         """
         known = self._answers.get(raw)
         if known is None:
-            query = _decoded(raw)
+            query = codec.day_slots_query(decoded(pb.GetDaySlotsRequest.FromString, raw))
         else:
             query = known.query
             self._answers.move_to_end(raw)
@@ -107,10 +109,8 @@ class DaySlotAnswers(Collector):
             return known.encoded
         encoded = codec.day_slots_response(found, query.name.resource_id)
         self._encoded += 1
-        if found.starts is not None and len(raw) <= _LONGEST_QUESTION:
-            versions = [state.version for state in found.states]
-            made = Answer(query, *found.starts, found.zone, versions, found.units, encoded)
-            self._remember(raw, made)
+        if found.starts is not None and len(raw) <= self._longest:
+            self._remember(raw, _answer(query, found.starts, found, encoded))
         return encoded
 
     def _remember(self, raw: bytes, answer: Answer) -> None:
@@ -140,10 +140,11 @@ class DaySlotAnswers(Collector):
         )
 
 
-def _decoded(raw: bytes) -> SlotQuery:
-    query = codec.day_slots_query(decoded(pb.GetDaySlotsRequest.FromString, raw))
+def _answer(query: SlotQuery, starts: FreeStarts, found: DaySlots, encoded: bytes) -> Answer:
     # Many questions are of the same few names.
-    return query._replace(name=OfferingName(*map(sys.intern, query.name)))
+    named = query._replace(name=OfferingName(*map(sys.intern, query.name)))
+    versions = [state.version for state in found.states]
+    return Answer(named, starts.plan, starts.bits, found.zone, versions, found.units, encoded)
 
 
 def _size(raw: bytes, answer: Answer) -> int:
