@@ -214,23 +214,23 @@ def _servicers(parts: _Parts) -> list[Servicer]:
 
 
 def _availability(parts: _Parts) -> AvailabilityServicer:
-    settings, database, catalog, feed, indexes, _, _, ledger, slots, answers = parts
-    clock = settings.clock()
+    catalog, feed, ledger, clock = parts.catalog, parts.feed, parts.ledger, parts.settings.clock()
     return AvailabilityServicer(
-        day_slots=answers,
-        find_slots=slots,
+        day_slots=parts.answers,
+        find_slots=parts.slots,
         check_inventory=CheckInventory(catalog, feed),
         read_days=ReadDays(catalog, feed),
         watch_days=WatchDays(catalog, feed),
-        find=FindAvailability(catalog, indexes, clock),
+        find=FindAvailability(catalog, parts.indexes, clock),
         capacities=Capacities(catalog, feed, ledger, clock, inventory_codec.capacity_answer),
         rebuild=RebuildDay(ledger, inventory_codec.rebuild_answer),
-        verify=Verify(PostgresInventory(database), clock),
+        verify=Verify(PostgresInventory(parts.database), clock),
     )
 
 
 def _booking(parts: _Parts) -> BookingServicer:
-    settings, database, catalog, _, _, events, gate, ledger, _, _ = parts
+    settings, database = parts.settings, parts.database
+    catalog, gate, ledger = parts.catalog, parts.gate, parts.ledger
     clock, tokens = settings.clock(), settings.management_tokens()
     bookings, history = PostgresBookings(database), PostgresHistory(database)
     allowed = settings.administration
@@ -256,5 +256,5 @@ def _booking(parts: _Parts) -> BookingServicer:
         get=GetBooking(bookings, history, tokens.matches, clock),
         list=ListBookings(bookings, clock),
         list_history=ListHistory(history),
-        watch_bookings=WatchBookings(events),
+        watch_bookings=WatchBookings(parts.events),
     )
