@@ -20,7 +20,7 @@ from shared.slots.engine import FreeStarts
 from shared.slots.plan import Plan
 
 # What is kept of an answer beside its bytes and those of its question, about.
-_BESIDE_BYTES: Final = 700
+_BESIDE_BYTES: Final = 500
 # Longer than any question of this contract.
 _LONGEST_QUESTION: Final = 1_024
 
