@@ -17,7 +17,8 @@ from shared.slots.quantum import day_number, microseconds
 # Transactions of one organization and reading; what is left comes with the next one.
 _MOST_ROWS: Final = 1_000
 
-# A transaction's days stand beside its first event.
+# A transaction's days stand beside its first event. Where nothing came, the outbox is not looked
+# into: the organization's number says so.
 # The server's start stands for its epoch: whatever lost commits (a failover, a restored backup,
 # a crash without fsync) was followed by one.
 FEED: Final = """
@@ -26,7 +27,8 @@ from unnest(%(orgs)s::text[], %(positions)s::bigint[]) as a (org, position)
 left join feeds f on f.organization_id = a.org
 left join lateral (
   select feed, payload from outbox
-  where organization_id = a.org and feed > a.position and ordinal = 0
+  where f.number > a.position
+    and organization_id = a.org and feed > a.position and ordinal = 0
   order by feed limit %(limit)s
 ) o on true
 order by a.org, o.feed
