@@ -89,6 +89,7 @@ class AvailabilitySettings(ServerSettings):
         default=128.0,
         ge=0,
         le=1_000_000,
+        allow_inf_nan=False,
         description="memory, about, for answers of GetDaySlots, so that the same ones are not"
         " encoded again",
     )

@@ -12,6 +12,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Final
 from urllib.parse import unquote
 
 from shared.embedded.valkey import EmbeddedValkey
@@ -23,6 +24,8 @@ from tests.contract.presence.client import Client
 
 _SLOW_SECONDS = 0.3
 _POLL_SECONDS = 0.05
+WAITS: Final = 5
+"""Checks that go without an answer, until checks pause."""
 
 
 class SlowLine:
@@ -147,7 +150,7 @@ async def slowed(url: str, folder: Path, *, rounds: int, turns: int) -> Slowed:
         url: Of availability's database.
         folder: Made for the store, which is its own, and its socket.
         rounds: How often it becomes slow.
-        turns: Bookings in each half of a round; in the slow one checks are given up after five.
+        turns: Bookings in each half of a round; in the slow one checks pause after WAITS.
     """
     found = Slowed()
     store = EmbeddedValkey.start(folder / "valkey")
@@ -157,15 +160,14 @@ async def slowed(url: str, folder: Path, *, rounds: int, turns: int) -> Slowed:
             await asyncio.start_unix_server(line.carry, path),
             staged(url, f"unix://{path}") as stage,
         ):
-            await stage.book()
             for _ in range(rounds):
+                await stage.until_checked()
                 found.usual += [await stage.book() for _ in range(turns)]
                 before = await stage.checks()
                 line.delay_seconds = _SLOW_SECONDS
                 found.slow += [await stage.book() for _ in range(turns)]
                 found.checks += await stage.checks() - before
                 line.delay_seconds = 0
-                await stage.until_checked()
     finally:
         store.stop()
     return found

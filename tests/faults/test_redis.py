@@ -17,10 +17,11 @@ from shared.client.hold import HoldState
 from tests.contract.availability.engine import MONDAY, NINE
 from tests.contract.availability.world import HOUR
 from tests.contract.presence.client import until
-from tests.faults.redis_stage import Stage, Store, slowed, staged
+from tests.faults.redis_stage import WAITS, Stage, Store, slowed, staged
 
 BACK_SECONDS = 6
 SLOWER_SECONDS = 0.06
+_ROUNDS = 3
 _TURNS = 25
 
 
@@ -71,15 +72,16 @@ async def test_redis_killed_bookings_go_on_watches_reset_and_holds_come_back(
 async def test_redis_slow_keeps_bookings_up_for_the_check_s_time_at_most(
     faults_url: str, tmp_path: Path
 ) -> None:
-    found = await slowed(faults_url, tmp_path, rounds=1, turns=_TURNS)
+    found = await slowed(faults_url, tmp_path, rounds=_ROUNDS, turns=_TURNS)
 
     # Most often the first five wait, and those after them find that nobody is asked.
-    assert found.checks["timeout"] >= 5
-    assert found.checks["timeout"] + found.checks["paused"] == _TURNS
+    assert found.checks["timeout"] >= _ROUNDS * WAITS
+    assert found.checks["timeout"] + found.checks["paused"] == _ROUNDS * _TURNS
     # A busy machine adds to every wait and takes from none: the quickest of those that waited
-    # shows how long was waited. The 99th percentile is of ``make soak``.
+    # show how long was waited. The 99th percentile is of ``make soak``.
     usual = median(found.usual)
-    assert min(found.slow[:5]) <= usual + SLOWER_SECONDS
+    firsts = [found.slow[begin : begin + WAITS] for begin in range(0, len(found.slow), _TURNS)]
+    assert max(sorted(waits)[1] for waits in firsts) <= usual + SLOWER_SECONDS
     assert median(found.slow) <= usual + SLOWER_SECONDS
 
 

@@ -72,7 +72,7 @@ def measure(bench: Bench) -> Figure:
             f"{answers['remembered'] / answers.total():.1%} of the answers were remembered",
             f"where none is kept {anew.ratio.text()} x B; {anew.cpu_text()}",
         ],
-        pairs.data(),
+        {**pairs.data(), "none_kept": anew.data()},
     )
 
 

@@ -26,7 +26,7 @@ class DaySlots(NamedTuple):
         starts: None where nothing is offered at all.
         zone: In which the date was read.
         states: What is taken of the resource on each of the plan's days.
-        units: How many units are free for each of them; None where that is one for all.
+        units: How many units are free for each start; None where that is one for all.
     """
 
     starts: FreeStarts | None

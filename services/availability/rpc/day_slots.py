@@ -1,10 +1,10 @@
-"""GetDaySlots, whose words are remembered: who looks at a day asks what others asked before."""
+"""GetDaySlots: questions that were asked before are not decoded again, nor answers encoded."""
 
 from __future__ import annotations
 
-import sys
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from typing import Final, NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -13,25 +13,27 @@ from prometheus_client.registry import Collector
 
 from holdfast.availability.v1 import availability_pb2 as pb
 from services.availability.app.find_slots import DaySlots, FindSlots
+from services.availability.domain.claim import DayState
 from services.availability.domain.offering import OfferingName, SlotQuery
 from services.availability.rpc import codec
 from shared.runtime.call import decoded
 from shared.slots.engine import FreeStarts
 from shared.slots.plan import Plan
 
-# What is kept of an answer beside its bytes and those of its question, about.
-_BESIDE_BYTES: Final = 500
+# What is kept of an answer beside its bytes and those of its question, and for each number, about.
+_BESIDE_BYTES: Final = 600
+_NUMBER_BYTES: Final = 40
 # Longer than any question of this contract.
 _LONGEST_QUESTION: Final = 1_024
 
 
-class Answer(NamedTuple):
-    """A question, decoded, and its last answer: all that its bytes are made of, and these.
+class _Answer(NamedTuple):
+    """A question, decoded, and its last answer: what that was made of, and its bytes.
 
     Attributes:
         query: The question.
-        plan: As in what was found, as the others.
-        bits: The starts.
+        plan: Whose starts and days it tells.
+        bits: The starts that were free.
         zone: In which the date was read.
         versions: Of the plan's days.
         units: Free units of each start; None where that is one for all.
@@ -42,8 +44,9 @@ class Answer(NamedTuple):
     plan: Plan
     bits: int
     zone: ZoneInfo
-    versions: Sequence[int]
-    units: Sequence[int] | None
+    # Exact tuples: the collector does not look at them again and again.
+    versions: tuple[int, ...]
+    units: tuple[int, ...] | None
     encoded: bytes
 
     def says(self, found: DaySlots) -> bool:
@@ -57,8 +60,8 @@ class Answer(NamedTuple):
             and starts.plan is self.plan
             and starts.bits == self.bits
             and zone is self.zone
-            and [state.version for state in states] == self.versions
-            and units == self.units
+            and _versions(states) == self.versions
+            and (units if units is None else tuple(units)) == self.units
         )
 
 
@@ -84,7 +87,7 @@ class DaySlotAnswers(Collector):
         self._most_bytes = most_bytes
         self._longest = min(_LONGEST_QUESTION, most_bytes)
         self._bytes = 0
-        self._answers: OrderedDict[bytes, Answer] = OrderedDict()
+        self._answers: OrderedDict[bytes, _Answer] = OrderedDict()
         self._remembered = 0
         self._encoded = 0
 
@@ -113,7 +116,7 @@ class DaySlotAnswers(Collector):
             self._remember(raw, _answer(query, found.starts, found, encoded))
         return encoded
 
-    def _remember(self, raw: bytes, answer: Answer) -> None:
+    def _remember(self, raw: bytes, answer: _Answer) -> None:
         answers = self._answers
         before = answers.pop(raw, None)
         if before is not None:
@@ -127,7 +130,7 @@ class DaySlotAnswers(Collector):
         """Tells the counts, from whichever thread."""
         answers = CounterMetricFamily(
             "holdfast_day_slot_answers",
-            "Answers of GetDaySlots, by whether they were encoded or so remembered.",
+            "Answers of GetDaySlots: encoded, or remembered as encoded before.",
             labels=["outcome"],
         )
         answers.add_metric(["remembered"], self._remembered)
@@ -135,17 +138,33 @@ class DaySlotAnswers(Collector):
         yield answers
         yield GaugeMetricFamily(
             "holdfast_day_slot_answer_bytes",
-            "Memory that remembered answers of GetDaySlots take, about.",
+            "Memory that answers of GetDaySlots are kept in, as estimated.",
             self._bytes,
         )
 
 
-def _answer(query: SlotQuery, starts: FreeStarts, found: DaySlots, encoded: bytes) -> Answer:
-    # Many questions are of the same few names.
-    named = query._replace(name=OfferingName(*map(sys.intern, query.name)))
-    versions = [state.version for state in found.states]
-    return Answer(named, starts.plan, starts.bits, found.zone, versions, found.units, encoded)
+def _answer(query: SlotQuery, starts: FreeStarts, found: DaySlots, encoded: bytes) -> _Answer:
+    return _Answer(
+        query._replace(name=_shared(*query.name)),
+        starts.plan,
+        starts.bits,
+        found.zone,
+        _versions(found.states),
+        None if found.units is None else tuple(found.units),
+        encoded,
+    )
 
 
-def _size(raw: bytes, answer: Answer) -> int:
-    return len(raw) + len(answer.encoded) + _BESIDE_BYTES
+def _versions(states: Sequence[DayState]) -> tuple[int, ...]:
+    return tuple([state.version for state in states])
+
+
+@lru_cache(maxsize=4_096)
+def _shared(organization_id: str, resource_id: str, event_type_id: str) -> OfferingName:
+    """Returns one name for many questions. Only for names that were found: they are short."""
+    return OfferingName(organization_id, resource_id, event_type_id)
+
+
+def _size(raw: bytes, answer: _Answer) -> int:
+    numbers = len(answer.versions) + len(answer.units or ())
+    return len(raw) + len(answer.encoded) + _BESIDE_BYTES + _NUMBER_BYTES * numbers
