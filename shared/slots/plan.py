@@ -27,7 +27,6 @@ class Plan:
 
     rules: BookingRules
     days: range  # UTC day numbers whose bitmaps are read
-    everything: int  # every quantum of ``days``
     base: int  # the first quantum of ``days``
     before: int
     occupied: int  # length of an occupancy in quanta
@@ -47,7 +46,8 @@ class Plan:
             taken |= bits << shift
             shift += QUANTA_PER_DAY
         if taken:
-            found &= starts_of_runs(self.everything ^ taken, self.occupied)
+            everything = (1 << shift) - 1
+            found &= starts_of_runs(everything ^ taken, self.occupied)
         # Notice and horizon may be ages away: only shifts within the plan are made.
         earliest, latest = self.rules.start_bounds(now)
         early = earliest - self.before - self.base
@@ -131,7 +131,6 @@ def _plan(
     return Plan(
         rules=rules,
         days=days,
-        everything=(1 << (len(days) * QUANTA_PER_DAY)) - 1,
         base=base,
         before=before,
         occupied=occupied,
