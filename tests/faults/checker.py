@@ -9,7 +9,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from tests.faults import answer, order, refusal, story
-from tests.faults.history import History, Refused
+from tests.faults.history import History
 from tests.faults.order import Commits
 from tests.faults.replay import Replay
 from tests.faults.tables import Tables
@@ -18,7 +18,10 @@ from tests.faults.violation import Rule, Violation
 
 def check(history: History, tables: Tables) -> list[Violation]:
     """Returns every broken promise; none is the only right answer."""
-    found = [*story.violations(tables, _lives(history)), *answer.violations(history, tables)]
+    found = [
+        *story.violations(tables, _lives(history, tables)),
+        *answer.violations(history, tables),
+    ]
     if history.deadlocks:
         found.append(Violation(Rule.DEADLOCK, f"{history.deadlocks} in the database"))
     commits = Commits(history, tables)
@@ -48,12 +51,12 @@ def _replayed(history: History, tables: Tables, commits: Commits) -> list[Violat
     return replay.violations + refusals.violations
 
 
-def _lives(history: History) -> dict[str, timedelta]:
+def _lives(history: History, tables: Tables) -> dict[str, timedelta]:
     return {
         call.request.booking_id: call.request.provisional_duration.ToTimedelta()
         for call in history.writes()
         if call.method == "CreateBooking"
         and call.request.HasField("provisional_duration")
-        # Of a refused call, another one may have made the booking of this id.
-        and not isinstance(call.outcome, Refused)
+        # Others of the same id were refused, whether their callers heard of it or not.
+        and (call.method, call.request.request_id) in tables.keys
     }

@@ -11,9 +11,12 @@ from holdfast.availability.v1 import availability_pb2, booking_pb2
 from tests.contract.availability.world import length, stamp
 from tests.faults.history import Answered, Call, Facts, History, Outcome, Refused
 from tests.faults.occupancy import Occupancy, bits
+from tests.faults.story import SERVER
 from tests.faults.tables import (
     CANCELLED,
     CONFIRMED,
+    EXPIRED,
+    PROVISIONAL,
     BookingRow,
     DayKey,
     DayRow,
@@ -60,6 +63,18 @@ class Scribe:
             duration=length(timedelta(hours=1)),
         )
         return self._answer("CreateBooking", request)
+
+    def expire(self, call: Call, life: timedelta, *, at: timedelta) -> None:
+        """Makes what a call booked provisional for so long; the server ends it then."""
+        call.request.provisional_duration.FromTimedelta(life)
+        booking_id = call.request.booking_id
+        row, events = self.tables.bookings[booking_id], self.tables.history[booking_id]
+        events[0] = events[0]._replace(state=PROVISIONAL)
+        call.outcome.message.booking.state = PROVISIONAL  # type: ignore[union-attr]  # answered
+        self._write_booking(booking_id, EXPIRED, 1, row.start_time)
+        keys = self._occupancy.release(booking_id)
+        self._write_event(booking_id, "expired", 1, EXPIRED, row.start_time, keys)
+        events[1] = events[1]._replace(actor=SERVER, created_at=NOW + at)
 
     def cancel(self, booking_id: str) -> Call:
         """Cancels."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
@@ -55,6 +56,41 @@ def test_nothing_at_all_is_right() -> None:
     scribe = Scribe()
 
     assert check(scribe.history, scribe.tables) == []
+
+
+LIFE = timedelta(minutes=5)
+
+
+def expired(*, at: timedelta) -> Scribe:
+    """A provisional booking that the server ends; meanwhile another one of its id is refused.
+
+    Whoever sent that gave up before it was told.
+    """
+    scribe = Scribe()
+    made = scribe.create("waits", 9)
+    request = booking_pb2.CreateBookingRequest(
+        request_id=str(uuid.uuid4()), booking_id="waits", items=made.request.items
+    )
+    request.provisional_duration.FromTimedelta(2 * LIFE)
+    scribe.note("CreateBooking", request, Lost(grpc.StatusCode.CANCELLED))
+    scribe.expire(made, LIFE, at=at)
+    return scribe
+
+
+def test_who_gave_up_on_a_taken_id_says_nothing_of_how_long_it_lives() -> None:
+    scribe = expired(at=LIFE)
+
+    found = check(scribe.history, scribe.tables)
+
+    assert not found, report(found)
+
+
+def test_what_expires_too_soon_is_named() -> None:
+    scribe = expired(at=LIFE - timedelta(minutes=1))
+
+    found = check(scribe.history, scribe.tables)
+
+    assert [each.rule for each in found] == [Rule.STATE], report(found)
 
 
 def call_of(scribe: Scribe, method: str, booking_id: str) -> Call:
