@@ -80,14 +80,20 @@ class Rebuilding:
         claim, key = self._claim, self._claim.day
         org = self._key.organization_id
         about = _about(org, key.resource_id)
-        await connection.execute("begin")
-        if given := await _answered(connection, self._key):
-            return await _unwritten(connection, given)
         shared = {"org": org, "resources": array([key.resource_id])}
-        units = await _rows(connection, statement.SHARE_CAPACITIES, shared)
         arrays = {"org": org} | group.day_arrays([key])
-        days = day_states(await _rows(connection, statement.LOCK_DAYS, arrays))
-        items = await self._items(connection, about)
+        while True:
+            await connection.execute("begin")
+            if given := await _answered(connection, self._key):
+                return await _unwritten(connection, given)
+            units = await _rows(connection, statement.SHARE_CAPACITIES, shared)
+            days = day_states(await _rows(connection, statement.LOCK_DAYS, arrays))
+            items = await self._items(connection, about)
+            if units or not any(item.is_pool for item in items):
+                break
+            # The pool's first booking came in between, and with it the row to be shared, which
+            # is locked before days: once more.
+            await connection.execute("rollback")
         inventory = Inventory({key: days.get(key, FREE)}, dict(units))
         claim.decide(inventory, items, is_pool=bool(units))
         # Written whatever it was: its version tells that it was looked at.
@@ -115,7 +121,10 @@ class Rebuilding:
                 "states": array(int(state) for state in OCCUPYING),
             },
         )
-        return [BookingItem(resource_id, units, Span(start, end)) for units, start, end in rows]
+        return [
+            BookingItem(resource_id, units, Span(start, end), is_pool)
+            for units, start, end, is_pool in rows
+        ]
 
 
 def _about(organization_id: str, resource_id: str) -> dict[str, Any]:

@@ -86,7 +86,7 @@ order by day for no key update
 
 # Read after the day is locked: whoever changes what occupies it holds that lock.
 OCCUPYING: Final[LiteralString] = """
-select i.units, i.first_quantum, i.stop_quantum
+select i.units, i.first_quantum, i.stop_quantum, i.pool
 from booking_items i cross join lateral (
   select b.state from bookings b
   where b.organization_id = i.organization_id and b.booking_id = i.booking_id offset 0) b
